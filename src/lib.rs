@@ -1,0 +1,3 @@
+//! Runs commands in a sandbox, and says what the sandbox really enforces.
+pub mod policy;
+pub mod profile;

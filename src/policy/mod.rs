@@ -1,0 +1,2 @@
+//! Room 2: from a profile as written to a policy in which nothing is missing and nothing invalid.
+pub mod limits;
