@@ -1,0 +1,85 @@
+//! `execve(2)`, `_exit(2)` and what leads up to them.
+
+use std::ffi::CStr;
+
+use rustix::io::Errno;
+
+/// Strings for exec, as the kernel wants them: pointers, with a null one at the end.
+///
+/// Made before the clone; the child only borrows it.
+pub(crate) struct StringArray {
+    /// Owns what `pointers` point to.
+    _strings: Vec<std::ffi::CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+// SAFETY: the pointers point into the strings that the same value owns and never changes.
+unsafe impl Send for StringArray {}
+// SAFETY: as above; nothing is changed through a shared reference.
+unsafe impl Sync for StringArray {}
+
+impl StringArray {
+    pub(crate) fn new(strings: Vec<std::ffi::CString>) -> Self {
+        let pointers =
+            strings.iter().map(|s| s.as_ptr()).chain(std::iter::once(std::ptr::null())).collect();
+        Self { _strings: strings, pointers }
+    }
+}
+
+/// Replaces this program; returns only if that fails.
+pub(crate) fn execve(path: &CStr, arguments: &StringArray, environment: &StringArray) -> Errno {
+    // SAFETY: the path ends with a NUL, and both arrays end with a null pointer and point to
+    // strings that end with a NUL.
+    let returned = unsafe {
+        libc::syscall(
+            libc::SYS_execve,
+            path.as_ptr(),
+            arguments.pointers.as_ptr(),
+            environment.pointers.as_ptr(),
+        )
+    };
+    super::result(returned).err().unwrap_or(Errno::INVAL)
+}
+
+/// Ends this process at once: no handlers, no buffers written.
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: has no conditions.
+    unsafe { libc::_exit(status) }
+}
+
+/// What [`close_range`] does with the descriptors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CloseMode {
+    /// Closes them.
+    Now,
+    /// Has exec close them (Linux 5.11).
+    OnExec,
+}
+
+/// `close_range(2)` (Linux 5.9): the descriptors from `first` to `last`.
+pub(crate) fn close_range(first: u32, last: u32, mode: CloseMode) -> Result<(), Errno> {
+    let flags = match mode {
+        CloseMode::Now => 0,
+        CloseMode::OnExec => libc::CLOSE_RANGE_CLOEXEC,
+    };
+    // SAFETY: takes numbers only. In the child before exec no owner of a descriptor is used after.
+    super::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
+}
+
+/// Duplicates `from` onto descriptor number `to`, open
+/// across exec (`dup2(2)`; where both are the same number, only the close-on-exec flag goes).
+pub(crate) fn duplicate_onto(from: std::os::fd::BorrowedFd<'_>, to: i32) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd;
+    let from = from.as_raw_fd();
+    // SAFETY: numbers only; the child has no other owner of `to` that it uses later.
+    let returned = unsafe {
+        if from == to { libc::fcntl(to, libc::F_SETFD, 0) } else { libc::dup2(from, to) }
+    };
+    super::result_int(returned).map(drop)
+}
+
+/// Lets a descriptor stay open across exec.
+pub(crate) fn keep_across_exec(descriptor: i32) -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    super::result_int(unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) }).map(drop)
+}
