@@ -1,0 +1,267 @@
+//! Decides, layer by layer, what is enforced, replaced, left out or refused.
+
+use super::facts::{Cause, HostFacts};
+use super::step::{IdMap, Ids, Step};
+use super::{Expected, LayerState, Plan, Problem, Refusal, Status, Supervision};
+use super::{filesystem, identity, landlock, limits, namespaces, order};
+use crate::policy::Policy;
+use crate::policy::seccomp::{SeccompPolicy, Verdict};
+use crate::profile::vocabulary::{Enforcement, Layer, Namespace};
+
+/// Plans a run: what this host can enforce of the policy, in which steps.
+///
+/// # Errors
+/// A [`Refusal`] that lists every required layer the host can't give.
+pub fn build(policy: &Policy, facts: &HostFacts) -> Result<Plan, Refusal> {
+    let mut builder = Builder::new(policy, facts);
+    builder.process_boundary();
+    namespaces::plan(&mut builder);
+    identity::plan(&mut builder);
+    filesystem::plan(&mut builder);
+    limits::plan(&mut builder);
+    landlock::plan(&mut builder);
+    builder.seccomp();
+    builder.process_tree();
+    builder.finish()
+}
+
+/// A plan in the making.
+pub(super) struct Builder<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) facts: &'a HostFacts,
+    pub(super) steps: Vec<Step>,
+    pub(super) expected: Expected,
+    pub(super) notes: Vec<String>,
+    /// Namespaces that will be made.
+    pub(super) namespaces: Vec<Namespace>,
+    /// The mapping of the user namespace, if one is made.
+    pub(super) id_map: Option<IdMap>,
+    /// The ids that the command will see itself under.
+    pub(super) ids: Ids,
+    layers: Vec<LayerState>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(policy: &'a Policy, facts: &'a HostFacts) -> Self {
+        Self {
+            policy,
+            facts,
+            steps: Vec::new(),
+            expected: Expected::default(),
+            notes: policy.notes.clone(),
+            namespaces: Vec::new(),
+            id_map: None,
+            ids: Ids { uid: facts.caller.uid, gid: facts.caller.gid },
+            layers: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Whether the policy wants a layer.
+    pub(super) fn wants(&self, layer: Layer) -> bool {
+        self.policy.enforcement.wants(layer)
+    }
+
+    /// Whether a layer was decided to be enforced.
+    pub(super) fn is_enforced(&self, layer: Layer) -> bool {
+        self.layers.iter().any(|s| s.layer == layer && s.status == Status::Enforced)
+    }
+
+    /// Adds a reason for not running that no enforcement setting can waive: the profile asks for
+    /// something that makes no sense on this host.
+    pub(super) fn refuse(&mut self, layer: Layer, cause: Cause) {
+        self.problems.push(Problem { layer, cause });
+    }
+
+    /// Whether a layer was decided to be missing.
+    pub(super) fn last_is_missing(&self, layer: Layer) -> bool {
+        self.layers.iter().any(|s| s.layer == layer && s.status == Status::Unavailable)
+    }
+
+    /// What was decided last.
+    pub(super) fn last_status(&self) -> Option<Status> {
+        self.layers.last().map(|state| state.status)
+    }
+
+    fn decide(&mut self, layer: Layer, status: Status) -> &mut LayerState {
+        self.layers.push(LayerState {
+            layer,
+            status,
+            enforcement: self.policy.enforcement.get(layer),
+            mechanism: None,
+            cause: None,
+            details: Vec::new(),
+            counts: true,
+        });
+        self.layers.last_mut().expect("one was just pushed")
+    }
+
+    /// The kernel will enforce the layer, by this mechanism.
+    pub(super) fn enforced(&mut self, layer: Layer, mechanism: impl Into<String>) {
+        self.decide(layer, Status::Enforced).mechanism = Some(mechanism.into());
+    }
+
+    /// The profile switches the layer off, or its level doesn't include it.
+    pub(super) fn off(&mut self, layer: Layer) {
+        self.decide(layer, Status::Off);
+    }
+
+    /// There is nothing to enforce, and why; the layer doesn't count for the effective level.
+    pub(super) fn nothing_to_enforce(&mut self, layer: Layer, why: &str) {
+        let state = self.decide(layer, Status::Off);
+        state.counts = false;
+        state.details.push(why.to_owned());
+    }
+
+    /// The host can't give the layer: a refusal if it is required, else it is left out.
+    pub(super) fn missing(&mut self, layer: Layer, cause: Cause) {
+        if self.policy.enforcement.get(layer) == Enforcement::Required {
+            self.problems.push(Problem { layer, cause: cause.clone() });
+        }
+        self.decide(layer, Status::Unavailable).cause = Some(cause);
+    }
+
+    /// The host can't give the layer, but something weaker: a refusal if the layer is required.
+    pub(super) fn fallback(&mut self, layer: Layer, mechanism: impl Into<String>, cause: Cause) {
+        if self.policy.enforcement.get(layer) == Enforcement::Required {
+            return self.missing(layer, cause);
+        }
+        let state = self.decide(layer, Status::Fallback);
+        state.mechanism = Some(mechanism.into());
+        state.cause = Some(cause);
+    }
+
+    /// Adds what a decided layer does or doesn't cover.
+    pub(super) fn detail(&mut self, layer: Layer, text: impl Into<String>) {
+        if let Some(state) = self.layers.iter_mut().find(|state| state.layer == layer) {
+            state.details.push(text.into());
+        }
+    }
+
+    fn process_boundary(&mut self) {
+        let process = &self.policy.process;
+        self.steps.extend([
+            Step::NewSession,
+            Step::Stdio(process.stdin),
+            Step::ChangeDirectory(process.cwd.clone()),
+            Step::StartTarget,
+            Step::FindProgram,
+            Step::ResetSignals,
+            Step::Verify,
+            Step::Exec,
+        ]);
+        self.steps.extend(process.umask.map(Step::SetUmask));
+        self.session();
+        // Descriptors that weren't declared are closed even where the layer is off: what is
+        // switched off then is nothing but the claim.
+        self.steps.push(Step::CloseDescriptors(process.descriptors.clone()));
+        self.always(Layer::Descriptors, "close_range(2) on all but the declared descriptors");
+        self.always(Layer::Environment, "only the variables that the profile passes or sets");
+        self.steps.push(Step::NoNewPrivs);
+        self.expected.no_new_privs = true;
+        self.always(Layer::NoNewPrivs, "prctl(PR_SET_NO_NEW_PRIVS)");
+        match self.policy.wall_time {
+            _ if !self.wants(Layer::WallTime) => self.off(Layer::WallTime),
+            None => self.nothing_to_enforce(Layer::WallTime, "no wall-clock limit is asked for"),
+            Some(limit) => self.enforced(
+                Layer::WallTime,
+                format!("timer of the supervisor, {}", crate::profile::units::format_duration(limit)),
+            ),
+        }
+    }
+
+    fn always(&mut self, layer: Layer, mechanism: &str) {
+        if self.wants(layer) {
+            self.enforced(layer, mechanism);
+        } else {
+            self.off(layer);
+        }
+    }
+
+    fn session(&mut self) {
+        if !self.wants(Layer::Session) {
+            return self.off(Layer::Session);
+        }
+        self.steps.push(Step::TargetSession);
+        // CAP_SYS_ADMIN over the terminal's namespace passes the kernel's check that a process
+        // only types into its own controlling terminal, so a filter has to forbid the request.
+        let guard = self.facts.caller.has(identity::CAP_SYS_ADMIN)
+            && !self.wants(Layer::Seccomp)
+            && self.facts.seccomp.is_usable()
+            && self.facts.arch.is_some();
+        if guard {
+            let policy = SeccompPolicy::guard();
+            self.steps.push(Step::Seccomp { policy, layer: Layer::Session });
+            self.expected.seccomp = true;
+            self.enforced(Layer::Session, "setsid(2), and a filter of TIOCSTI and TIOCLINUX");
+        } else {
+            self.enforced(Layer::Session, "setsid(2)");
+        }
+    }
+
+    fn seccomp(&mut self) {
+        if !self.wants(Layer::Seccomp) {
+            return self.off(Layer::Seccomp);
+        }
+        if let Some(cause) = self.facts.seccomp.cause() {
+            return self.missing(Layer::Seccomp, cause.clone());
+        }
+        let Some(arch) = self.facts.arch else {
+            let cause = Cause::new(
+                "there is no table of system calls for this processor architecture",
+                "run on x86_64 or aarch64, or switch the layer off: --enforcement seccomp=off",
+            );
+            return self.missing(Layer::Seccomp, cause);
+        };
+        let policy = &self.policy.seccomp;
+        for call in ["execve", "exit_group", "write"] {
+            if policy.permits(call, arch) == Verdict::Never {
+                let cause = Cause::new(
+                    format!("the filter denies {call}, which starting any command needs"),
+                    format!("add \"{call}\" to seccomp.allow in the profile"),
+                );
+                self.problems.push(Problem { layer: Layer::Seccomp, cause });
+            }
+        }
+        self.steps.push(Step::Seccomp { policy: policy.clone(), layer: Layer::Seccomp });
+        self.expected.seccomp = true;
+        self.enforced(Layer::Seccomp, format!("seccomp(2) filter for {arch}, installed last"));
+    }
+
+    fn process_tree(&mut self) {
+        if self.namespaces.contains(&Namespace::Pid) {
+            self.always(Layer::ProcessTree, "pid namespace: the kernel ends it with its init");
+        } else {
+            self.always(Layer::ProcessTree, "init that adopts orphans and kills them at the end");
+            self.detail(
+                Layer::ProcessTree,
+                "without a pid namespace, processes of the same user can signal init",
+            );
+        }
+    }
+
+    fn finish(mut self) -> Result<Plan, Refusal> {
+        if !self.problems.is_empty() {
+            let profile = self.policy.profile.clone();
+            return Err(Refusal { profile, problems: self.problems });
+        }
+        self.steps.push(Step::Clone(self.namespaces.clone()));
+        order::arrange(&mut self.steps);
+        self.layers.sort_by_key(|state| state.layer);
+        self.expected.namespaces.clone_from(&self.namespaces);
+        Ok(Plan {
+            profile: self.policy.profile.clone(),
+            requested: self.policy.level,
+            layers: self.layers,
+            notes: self.notes,
+            steps: self.steps,
+            expected: self.expected,
+            supervision: Supervision {
+                wall_time: self.policy.wall_time.filter(|_| self.policy.enforcement.wants(Layer::WallTime)),
+                grace: self.policy.process.grace,
+                pid_namespace: self.namespaces.contains(&Namespace::Pid),
+            },
+        })
+    }
+}

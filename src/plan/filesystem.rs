@@ -1,0 +1,405 @@
+//! What is visible of the file system: the root, what is put into it, and what is masked.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::build::Builder;
+use super::facts::{Cause, PathFact};
+use super::identity::CAP_SYS_ADMIN;
+use super::step::{Bind, Ids, NewRoot, OwnerMap, Step, Tmpfs};
+use crate::policy::filesystem::{Mount, MountKind, Root};
+use crate::profile::vocabulary::{Access, Layer, Namespace};
+
+/// Parts of a fresh `/proc` that speak of, or to, the whole kernel: read-only.
+const PROC_READ_ONLY: [&str; 5] =
+    ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"];
+
+/// Parts of `/proc` and `/sys` that tell of the host's hardware, keys and kernel: covered.
+const MASKED: [&str; 9] = [
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/sys/firmware",
+    "/sys/kernel/security",
+];
+
+/// Device nodes of a minimal `/dev`.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// Symbolic links of a minimal `/dev`.
+const DEVICE_LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// How much the few directories and links of a skeleton may take.
+const DEVICE_TMPFS_BYTES: u64 = 64 * 1024;
+
+/// How much `/dev/shm` may take.
+const SHARED_MEMORY_BYTES: u64 = 64 * 1024 * 1024;
+
+pub(super) fn plan(builder: &mut Builder<'_>) {
+    if !builder.wants(Layer::Filesystem) {
+        for layer in [Layer::Filesystem, Layer::Root, Layer::Masks] {
+            builder.off(layer);
+        }
+        return;
+    }
+    let missing = unsupported(builder);
+    if let Some(cause) = missing {
+        for layer in [Layer::Filesystem, Layer::Root, Layer::Masks] {
+            if builder.wants(layer) {
+                builder.missing(layer, cause.clone());
+            } else {
+                builder.off(layer);
+            }
+        }
+        return;
+    }
+    let view = View::new(builder);
+    view.plan(builder);
+}
+
+/// Why there can be no view of its own.
+fn unsupported(builder: &Builder<'_>) -> Option<Cause> {
+    if !builder.namespaces.contains(&Namespace::Mount) {
+        return Some(Cause::new(
+            "a view of its own needs a mount namespace, which isn't there",
+            "see the layer mount-namespace, or use the profile landlock-only",
+        ));
+    }
+    let facts = builder.facts;
+    let wants_proc =
+        builder.policy.filesystem.mounts.iter().any(|mount| mount.kind == MountKind::Proc);
+    if wants_proc && !builder.namespaces.contains(&Namespace::Pid) {
+        return Some(Cause::new(
+            "a fresh /proc needs a pid namespace: the host's would show the host's processes",
+            "set namespaces.pid to true, or take the proc mount away: {\"type\": \"none\", \"target\": \"/proc\"}",
+        ));
+    }
+    let proc = wants_proc.then_some(&facts.fresh_proc);
+    [Some(&facts.mount_descriptors), proc]
+        .into_iter()
+        .flatten()
+        .find_map(|support| support.cause())
+        .cloned()
+}
+
+/// The view in the making.
+struct View {
+    /// Whether the root is a tree of the host, whose directories are already there.
+    tree: bool,
+    /// Directories known to be in the new root, made or to be found there.
+    made: BTreeSet<PathBuf>,
+    /// Trees of the host inside the sandbox: nothing is made in them.
+    foreign: Vec<PathBuf>,
+}
+
+impl View {
+    fn new(builder: &mut Builder<'_>) -> Self {
+        let own_root = builder.wants(Layer::Root);
+        let root = match &builder.policy.filesystem.root {
+            Root::Minimal if own_root => NewRoot::Empty,
+            Root::Directory(path) if own_root => NewRoot::Tree(path.clone()),
+            _ => NewRoot::Tree(PathBuf::from("/")),
+        };
+        if let NewRoot::Tree(path) = &root
+            && path != Path::new("/")
+            && !is_directory(builder, path)
+        {
+            let cause = Cause::new(
+                format!("filesystem.root: {} isn't a directory", path.display()),
+                "name the directory of a root file system",
+            );
+            builder.missing(Layer::Root, cause);
+        }
+        let tree = root != NewRoot::Empty;
+        builder.steps.push(Step::NewRoot(root));
+        Self {
+            tree,
+            made: BTreeSet::from([PathBuf::from("/")]),
+            foreign: if tree { vec![PathBuf::from("/")] } else { Vec::new() },
+        }
+    }
+
+    fn plan(mut self, builder: &mut Builder<'_>) {
+        builder.steps.extend([Step::PrepareMask, Step::EnterRoot]);
+        self.decide_layers(builder);
+        let policy = builder.policy;
+        for mount in &policy.filesystem.mounts {
+            self.mount(builder, mount);
+        }
+        for path in &policy.filesystem.hide {
+            builder.steps.push(Step::Mask { path: path.clone(), layer: Layer::Filesystem });
+        }
+        if !self.tree {
+            builder.steps.push(Step::SealRoot);
+        }
+        if builder.wants(Layer::Masks) {
+            self.masks(builder);
+        }
+    }
+
+    fn decide_layers(&self, builder: &mut Builder<'_>) {
+        builder.enforced(
+            Layer::Filesystem,
+            if self.tree {
+                "the tree of the root read-only, private mounts on top"
+            } else {
+                "only what the profile lists, mounted into an empty root"
+            },
+        );
+        let hidden = builder.policy.filesystem.hide.len();
+        if hidden > 0 {
+            builder.detail(Layer::Filesystem, format!("{hidden} paths masked"));
+        }
+        if builder.wants(Layer::Root) && builder.policy.filesystem.root == Root::Host {
+            let layer = Layer::Root;
+            builder.off(layer);
+            builder.detail(layer, "the profile shows the host's root (filesystem.root: host)");
+        } else if builder.wants(Layer::Root) {
+            if builder.last_is_missing(Layer::Root) {
+                return;
+            }
+            builder.enforced(Layer::Root, "pivot_root(2), the host's root let go of");
+        } else {
+            builder.off(Layer::Root);
+        }
+        if builder.wants(Layer::Masks) {
+            builder.enforced(Layer::Masks, "parts of /proc and /sys covered or read-only");
+        } else {
+            builder.off(Layer::Masks);
+        }
+    }
+
+    fn mount(&mut self, builder: &mut Builder<'_>, mount: &Mount) {
+        match &mount.kind {
+            MountKind::Bind { source, access, noexec, map_owner } => {
+                let bind = Bind {
+                    source: source.clone(),
+                    target: mount.target.clone(),
+                    writable: *access == Access::ReadWrite,
+                    executable: !noexec,
+                    device: false,
+                    map_owner: None,
+                };
+                self.bind(builder, bind, mount.optional, *map_owner);
+            }
+            MountKind::Tmpfs { size, mode, noexec } => {
+                self.directory(builder, &mount.target);
+                let owner = Some(builder.ids);
+                self.tmpfs(builder, &mount.target, *size, *mode, owner, !noexec);
+            }
+            MountKind::Proc => {
+                self.directory(builder, &mount.target);
+                self.foreign.push(mount.target.clone());
+                builder.steps.push(Step::Proc(mount.target.clone()));
+            }
+            MountKind::Dev => self.dev(builder, &mount.target),
+        }
+    }
+
+    fn bind(&mut self, builder: &mut Builder<'_>, mut bind: Bind, optional: bool, owner: bool) {
+        let fact = builder.facts.paths.get(&bind.source).cloned();
+        match fact.as_ref().map(PathFact::followed) {
+            Some(PathFact::Missing(_)) | None if optional => return,
+            Some(PathFact::Missing(errno)) => return self.no_source(builder, &bind, errno),
+            None => return self.no_source(builder, &bind, "it was not looked at"),
+            Some(_) => {}
+        }
+        let fact = fact.unwrap_or(PathFact::Missing(String::new()));
+        let same_place = bind.source == bind.target;
+        if self.tree && same_place && !bind.writable && bind.executable && self.is_plain(&bind.target) {
+            return; // The read-only root shows it already.
+        }
+        if let PathFact::Link { text, .. } = &fact
+            && same_place
+            && !self.tree
+            && !bind.writable
+            && self.will_show(builder, &bind.source, text)
+        {
+            self.parents(builder, &bind.target);
+            builder.steps.push(Step::Symlink { path: bind.target, text: text.clone() });
+            return;
+        }
+        if owner {
+            bind.map_owner = owner_map(builder, &bind, fact.followed());
+        }
+        if fact.is_directory() {
+            self.directory(builder, &bind.target);
+        } else {
+            self.parents(builder, &bind.target);
+            if !self.is_foreign(&bind.target) {
+                builder.steps.push(Step::EmptyFile(bind.target.clone()));
+            }
+        }
+        self.foreign.push(bind.target.clone());
+        builder.steps.push(Step::Bind(bind));
+    }
+
+    fn no_source(&self, builder: &mut Builder<'_>, bind: &Bind, errno: &str) {
+        let cause = Cause::new(
+            format!("can't bind {}: {errno}", bind.source.display()),
+            "name a path that exists, or mark the mount \"optional\": true",
+        );
+        builder.refuse(Layer::Filesystem, cause);
+    }
+
+    /// Whether the root shows the path unchanged: nothing private was mounted at or above it.
+    fn is_plain(&self, path: &Path) -> bool {
+        self.foreign.iter().chain(&self.made).filter(|at| path.starts_with(at)).count() <= 2
+    }
+
+    /// Whether what a link at `path` says leads to something another mount shows.
+    fn will_show(&self, builder: &Builder<'_>, path: &Path, text: &Path) -> bool {
+        let base = path.parent().unwrap_or(Path::new("/"));
+        let Some(end) = normalize(&base.join(text)) else { return false };
+        builder.policy.filesystem.mounts.iter().any(|mount| {
+            mount.target != path
+                && end.starts_with(&mount.target)
+                && matches!(&mount.kind, MountKind::Bind { source, .. } if *source == mount.target)
+        })
+    }
+
+    fn tmpfs(
+        &mut self,
+        builder: &mut Builder<'_>,
+        target: &Path,
+        size: u64,
+        mode: u32,
+        owner: Option<Ids>,
+        executable: bool,
+    ) {
+        let target = target.to_owned();
+        // What was made below is covered now.
+        self.made.retain(|path| !path.starts_with(&target));
+        self.foreign.retain(|path| !path.starts_with(&target));
+        self.made.insert(target.clone());
+        builder.steps.push(Step::Tmpfs(Tmpfs { target, size, mode, owner, executable }));
+    }
+
+    /// A minimal `/dev`: a few harmless nodes of the host's, the rest made here.
+    fn dev(&mut self, builder: &mut Builder<'_>, target: &Path) {
+        self.directory(builder, target);
+        self.tmpfs(builder, target, DEVICE_TMPFS_BYTES, 0o755, None, false);
+        for name in DEVICES {
+            let (source, target) = (Path::new("/dev").join(name), target.join(name));
+            builder.steps.push(Step::EmptyFile(target.clone()));
+            builder.steps.push(Step::Bind(Bind {
+                source,
+                target,
+                writable: true,
+                executable: false,
+                device: true,
+                map_owner: None,
+            }));
+        }
+        for (name, text) in DEVICE_LINKS {
+            builder
+                .steps
+                .push(Step::Symlink { path: target.join(name), text: PathBuf::from(text) });
+        }
+        self.directory(builder, &target.join("pts"));
+        builder.steps.push(Step::DevPts(target.join("pts")));
+        let shm = target.join("shm");
+        self.directory(builder, &shm);
+        let owner = Some(builder.ids);
+        self.tmpfs(builder, &shm, SHARED_MEMORY_BYTES, 0o1777, owner, false);
+    }
+
+    /// Makes the directory a mount goes on, unless a tree of the host has to have it.
+    fn directory(&mut self, builder: &mut Builder<'_>, path: &Path) {
+        self.parents(builder, path);
+        if !self.is_foreign(path) && self.made.insert(path.to_owned()) {
+            builder.steps.push(Step::Directory { path: path.to_owned(), mode: 0o755 });
+        }
+    }
+
+    fn parents(&mut self, builder: &mut Builder<'_>, path: &Path) {
+        let mut parents: Vec<_> = path.ancestors().skip(1).collect();
+        parents.reverse();
+        for parent in parents {
+            if !self.is_foreign(parent) && self.made.insert(parent.to_owned()) {
+                builder.steps.push(Step::Directory { path: parent.to_owned(), mode: 0o755 });
+            }
+        }
+    }
+
+    /// Whether the deepest thing mounted at or above `path` is a tree of the host.
+    fn is_foreign(&self, path: &Path) -> bool {
+        let depth = |at: &&PathBuf| at.components().count();
+        let foreign = self.foreign.iter().filter(|at| path.starts_with(at)).max_by_key(depth);
+        let made = self.made.iter().filter(|at| path.starts_with(at)).max_by_key(depth);
+        match (foreign, made) {
+            (Some(foreign), Some(made)) => depth(&foreign) >= depth(&made),
+            (foreign, _) => foreign.is_some(),
+        }
+    }
+
+    fn masks(&self, builder: &mut Builder<'_>) {
+        let shown = |path: &&str| {
+            let mounts = &builder.policy.filesystem.mounts;
+            let mounted = mounts.iter().any(|mount| Path::new(path).starts_with(&mount.target));
+            self.tree || mounted
+        };
+        let layer = Layer::Masks;
+        let read_only: Vec<_> = PROC_READ_ONLY.into_iter().filter(shown).collect();
+        let masked: Vec<_> = MASKED.into_iter().filter(shown).collect();
+        for path in read_only {
+            builder.steps.push(Step::ReadOnly { path: PathBuf::from(path), layer });
+        }
+        for path in masked {
+            builder.steps.push(Step::Mask { path: PathBuf::from(path), layer });
+        }
+    }
+}
+
+fn is_directory(builder: &Builder<'_>, path: &Path) -> bool {
+    builder.facts.paths.get(path).is_some_and(PathFact::is_directory)
+}
+
+/// Whose files appear as whose, where the sandboxed user isn't the caller: only what belongs to
+/// the caller is mapped.
+fn owner_map(builder: &mut Builder<'_>, bind: &Bind, fact: &PathFact) -> Option<OwnerMap> {
+    let caller = &builder.facts.caller;
+    if builder.id_map.is_some() || builder.ids.uid == caller.uid {
+        return None; // The command works with the caller's files as they are.
+    }
+    let (PathFact::Directory { owner } | PathFact::File { owner }) = fact else { return None };
+    if *owner != caller.uid {
+        return None;
+    }
+    if !caller.has(CAP_SYS_ADMIN) || !builder.facts.mount_attributes.is_usable() {
+        builder.notes.push(format!(
+            "{} belongs to user {owner}, and the command runs as user {}: it can only do there \
+             what others may (mapping owners needs Linux 5.12); to run it as the owner: --user {owner}",
+            bind.source.display(),
+            builder.ids.uid,
+        ));
+        return None;
+    }
+    let on_disk = Ids { uid: caller.uid, gid: caller.gid };
+    Some(OwnerMap { on_disk, seen_as: builder.ids })
+}
+
+/// Takes `.` and `..` out of an absolute path; `None` where it would leave the root.
+fn normalize(path: &Path) -> Option<PathBuf> {
+    use std::path::Component;
+    let mut normal = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::RootDir | Component::CurDir => {}
+            Component::Normal(name) => normal.push(name),
+            Component::ParentDir if normal.pop() => {}
+            Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(normal)
+}

@@ -1,0 +1,187 @@
+//! Limits: of the tree by a cgroup, of each process by `setrlimit(2)`.
+
+use super::build::Builder;
+use super::facts::cgroup::{Controller, Support};
+use super::facts::{Cause, Resource};
+use super::step::Step;
+use crate::policy::limits::{IoLimits, TreeLimits};
+use crate::profile::units::format_size;
+use crate::profile::vocabulary::{Layer, Namespace};
+
+pub(super) fn plan(builder: &mut Builder<'_>) {
+    cgroup(builder);
+    rlimits(builder);
+}
+
+/// One limit of the tree, and what can hold it.
+struct TreeLimit {
+    controller: Controller,
+    text: String,
+    /// Takes it out of a set of limits.
+    remove: fn(&mut TreeLimits),
+    /// What each process can be held to in its place.
+    stand_in: Option<Step>,
+}
+
+fn cgroup(builder: &mut Builder<'_>) {
+    let layer = Layer::Cgroup;
+    let asked = tree_limits(builder);
+    if !builder.wants(layer) {
+        builder.off(layer);
+        for limit in &asked {
+            builder.detail(layer, format!("{} isn't enforced: the layer is off", limit.text));
+        }
+        return;
+    }
+    let mut limits = builder.policy.tree_limits.clone();
+    let mut missing = Vec::new();
+    for limit in asked {
+        if let Support::Missing(why) = builder.facts.cgroup.support(limit.controller) {
+            let cause = Cause::new(format!("{}: {why}", limit.controller), why.remedy());
+            (limit.remove)(&mut limits);
+            missing.push((limit, cause));
+        }
+    }
+    // Without a place to make one in, there is no cgroup even for no limits.
+    let place = builder.facts.cgroup.parents().next().is_some();
+    match missing.first().map(|(_, cause)| cause.clone()) {
+        None if place => {
+            builder.enforced(layer, format!("a cgroup of its own ({})", layout_name(builder)));
+        }
+        None => {
+            let cause = Cause::new("there is no place to make a cgroup in", super::facts::cgroup::DELEGATE);
+            builder.fallback(layer, "nothing: the profile asks for no limits", cause);
+        }
+        Some(cause) => builder.fallback(layer, "limits of each process (setrlimit(2))", cause),
+    }
+    if builder.last_status() != Some(super::Status::Unavailable) {
+        stand_ins(builder, missing);
+    }
+    if place && (!limits.is_empty() || builder.is_enforced(layer)) {
+        builder.steps.extend([Step::CreateCgroup(limits), Step::JoinCgroup]);
+        builder.expected.cgroup = true;
+    }
+}
+
+fn stand_ins(builder: &mut Builder<'_>, missing: Vec<(TreeLimit, Cause)>) {
+    let layer = Layer::Cgroup;
+    for (limit, _) in missing {
+        match limit.stand_in {
+            None => builder.detail(layer, format!("{}: nothing stands in", limit.text)),
+            Some(step) => {
+                let by = match &step {
+                    Step::SetRlimit { resource, .. } => resource.kernel_name(),
+                    _ => "sched_setaffinity(2)",
+                };
+                builder.detail(layer, format!("{}: {by} stands in, for each process", limit.text));
+                add_limit(builder, step);
+            }
+        }
+    }
+}
+
+fn layout_name(builder: &Builder<'_>) -> &'static str {
+    use super::facts::cgroup::CgroupLayout;
+    match builder.facts.cgroup.layout {
+        CgroupLayout::None => "none",
+        CgroupLayout::V1 => "version 1",
+        CgroupLayout::V2 => "version 2",
+        CgroupLayout::Hybrid => "version 1 and 2",
+    }
+}
+
+fn tree_limits(builder: &Builder<'_>) -> Vec<TreeLimit> {
+    let limits = &builder.policy.tree_limits;
+    let rlimit = |resource, limit| {
+        Some(Step::SetRlimit { resource, limit, layer: Layer::Cgroup })
+    };
+    let mut list = Vec::new();
+    let mut add = |controller, text, remove, stand_in| {
+        list.push(TreeLimit { controller, text, remove, stand_in });
+    };
+    if let Some(bytes) = limits.memory {
+        let stand_in = rlimit(Resource::AddressSpace, bytes);
+        add(Controller::Memory, format!("memory {}", format_size(bytes)), |l| l.memory = None, stand_in);
+    }
+    if let Some(bytes) = limits.swap {
+        add(Controller::Swap, format!("swap {}", format_size(bytes)), |l| l.swap = None, None);
+    }
+    if let Some(count) = limits.processes {
+        let stand_in = rlimit(Resource::Processes, count + others_of_the_user(builder));
+        add(Controller::Processes, format!("processes {count}"), |l| l.processes = None, stand_in);
+    }
+    if let Some(thousandths) = limits.cpus {
+        let cpus = crate::profile::units::format_cpus(thousandths);
+        add(Controller::Cpu, format!("cpus {cpus}"), |l| l.cpus = None, None);
+    }
+    if let Some(weight) = limits.cpu_weight {
+        add(Controller::Cpu, format!("cpu_weight {weight}"), |l| l.cpu_weight = None, None);
+    }
+    if !limits.cpuset.is_empty() {
+        let stand_in = Some(Step::SetAffinity(limits.cpuset.clone()));
+        add(Controller::Cpuset, format!("cpuset {:?}", limits.cpuset), |l| l.cpuset.clear(), stand_in);
+    }
+    if limits.io != IoLimits::default() {
+        add(Controller::Io, "io".to_owned(), |l| l.io = IoLimits::default(), None);
+    }
+    list
+}
+
+/// Processes that `RLIMIT_NPROC` counts besides the sandbox's: a new user namespace has a count
+/// of its own (Linux 5.14), else all processes of the user are counted together.
+fn others_of_the_user(builder: &Builder<'_>) -> u64 {
+    let init = 1;
+    if builder.namespaces.contains(&Namespace::User) {
+        init
+    } else {
+        init + builder.facts.caller.processes.unwrap_or(0)
+    }
+}
+
+fn rlimits(builder: &mut Builder<'_>) {
+    let layer = Layer::Rlimits;
+    if !builder.wants(layer) {
+        return builder.off(layer);
+    }
+    let limits = &builder.policy.process_limits;
+    let seconds = limits.cpu_time.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0));
+    let asked = [
+        (Resource::CpuTime, seconds),
+        (Resource::OpenFiles, limits.open_files),
+        (Resource::FileSize, limits.file_size),
+        (Resource::Stack, limits.stack),
+        (Resource::Core, limits.core),
+    ];
+    let nice = limits.nice;
+    let mut names = Vec::new();
+    for (resource, limit) in asked {
+        if let Some(limit) = limit {
+            names.push(resource.kernel_name());
+            add_limit(builder, Step::SetRlimit { resource, limit, layer });
+        }
+    }
+    if let Some(nice) = nice {
+        names.push("nice");
+        builder.steps.push(Step::SetNice(nice));
+    }
+    if names.is_empty() {
+        builder.nothing_to_enforce(layer, "no limits of single processes are asked for");
+    } else {
+        builder.enforced(layer, format!("setrlimit(2): {}", names.join(", ")));
+    }
+}
+
+/// Adds a limit, lowered to what the caller itself is held to: raising it would need a privilege,
+/// and being held to less is no weaker.
+fn add_limit(builder: &mut Builder<'_>, step: Step) {
+    let step = match step {
+        Step::SetRlimit { resource, limit, layer } => {
+            let hard = builder.facts.caller.hard_limits.get(&resource).copied();
+            let limit = limit.min(hard.unwrap_or(u64::MAX));
+            builder.expected.rlimits.push((resource, limit));
+            Step::SetRlimit { resource, limit, layer }
+        }
+        other => other,
+    };
+    builder.steps.push(step);
+}

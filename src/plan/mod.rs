@@ -1,0 +1,160 @@
+//! Room 3, the heart: policy + facts about the host in, a [`Plan`] or a [`Refusal`] out.
+//!
+//! Planning decides: every layer that is replaced or left out is chosen here and visible in the
+//! plan. It is a pure function; it runs nothing, and needs no rights.
+
+mod build;
+pub mod facts;
+mod filesystem;
+mod identity;
+mod landlock;
+mod limits;
+mod namespaces;
+pub mod order;
+pub mod step;
+
+use std::time::Duration;
+
+use crate::policy::ProfileIdentity;
+use crate::profile::vocabulary::{Enforcement, Layer, Level, Namespace};
+use facts::Cause;
+use step::Step;
+
+pub use build::build;
+
+/// How far a layer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// The kernel enforces it.
+    Enforced,
+    /// Something weaker stands in for it.
+    Fallback,
+    /// The host can't give it, and the profile lets the run go on.
+    Unavailable,
+    /// Nothing asks for it.
+    Off,
+}
+
+/// One layer of a plan, or of a run.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LayerState {
+    /// Which.
+    pub layer: Layer,
+    /// How far it holds.
+    pub status: Status,
+    /// What the profile wants.
+    pub enforcement: Enforcement,
+    /// What enforces it, or stands in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mechanism: Option<String>,
+    /// Why it is missing, or replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// What it does and doesn't cover, one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+    /// Whether it counts for the effective level; `false` where there is nothing to enforce.
+    #[serde(skip)]
+    pub counts: bool,
+}
+
+/// What will be done: every step, in order, and what will hold then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The profile that this is a plan of.
+    pub profile: ProfileIdentity,
+    /// The level asked for.
+    pub requested: Level,
+    /// Every layer, in order.
+    pub layers: Vec<LayerState>,
+    /// What the user should be told, one line each.
+    pub notes: Vec<String>,
+    /// What is done, in this order.
+    pub steps: Vec<Step>,
+    /// What the kernel must say of the process just before it becomes the command.
+    pub expected: Expected,
+    /// What the supervisor watches.
+    pub supervision: Supervision,
+}
+
+impl Plan {
+    /// The highest level all of whose layers, and all of those below it, are enforced; `None`:
+    /// not even the first.
+    #[must_use]
+    pub fn effective(&self) -> Option<Level> {
+        effective_level(&self.layers)
+    }
+}
+
+/// The highest level all of whose layers, and all of those below it, are enforced. Layers that
+/// have nothing to enforce (no limit was asked for, say) don't count.
+#[must_use]
+pub fn effective_level(layers: &[LayerState]) -> Option<Level> {
+    let holds = |level: Level| {
+        layers
+            .iter()
+            .filter(|state| state.counts && state.layer.level() == level)
+            .all(|state| state.status == Status::Enforced)
+    };
+    Level::ALL.iter().copied().take_while(|level| holds(*level)).last()
+}
+
+/// What the kernel must say of the process just before it becomes the command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// User and group, where they change or are known.
+    pub ids: Option<step::Ids>,
+    /// Supplementary groups, where they are set.
+    pub groups: Option<Vec<u32>>,
+    /// The capability sets, where they are emptied.
+    pub capabilities: Option<ExpectedCapabilities>,
+    /// Whether `no_new_privs` is set.
+    pub no_new_privs: bool,
+    /// Whether a seccomp filter is installed.
+    pub seccomp: bool,
+    /// Namespaces that must not be the launcher's.
+    pub namespaces: Vec<Namespace>,
+    /// Limits, as (resource, soft and hard).
+    pub rlimits: Vec<(facts::Resource, u64)>,
+    /// Whether it is in the cgroup made for it.
+    pub cgroup: bool,
+}
+
+/// What the capability sets must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpectedCapabilities {
+    /// Capabilities that were kept (a bit mask).
+    pub kept: u64,
+    /// Whether the bounding set was emptied and the securebits locked too.
+    pub bounding: bool,
+}
+
+/// What the supervisor watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supervision {
+    /// The wall-clock limit.
+    pub wall_time: Option<Duration>,
+    /// Between `SIGTERM` and `SIGKILL`.
+    pub grace: Duration,
+    /// Whether the kernel ends the tree with its init (a pid namespace); else init does it.
+    pub pid_namespace: bool,
+}
+
+/// Why nothing is run: every required layer that this host can't give.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Refusal {
+    /// The profile that can't be enforced.
+    pub profile: ProfileIdentity,
+    /// What is missing.
+    pub problems: Vec<Problem>,
+}
+
+/// One required layer that this host can't give.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// Which.
+    pub layer: Layer,
+    /// Why.
+    pub cause: Cause,
+}

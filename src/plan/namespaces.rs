@@ -1,0 +1,122 @@
+//! Which namespaces are made.
+
+use super::build::Builder;
+use super::facts::Cause;
+use super::identity::{CAP_SYS_ADMIN, can_switch_user};
+use super::step::Step;
+use crate::profile::vocabulary::{Layer, Namespace, NetworkMode};
+
+/// The namespaces besides the user namespace, which is decided first: without privileges, the
+/// others depend on it.
+const OTHERS: [Namespace; 7] = [
+    Namespace::Mount,
+    Namespace::Pid,
+    Namespace::Ipc,
+    Namespace::Uts,
+    Namespace::Network,
+    Namespace::Cgroup,
+    Namespace::Time,
+];
+
+pub(super) fn plan(builder: &mut Builder<'_>) {
+    let privileged = builder.facts.caller.has(CAP_SYS_ADMIN);
+    let wanted: Vec<_> = OTHERS.into_iter().filter(|ns| builder.wants(ns.layer())).collect();
+    let needed = (!privileged && !wanted.is_empty())
+        || (builder.wants(Layer::User) && !can_switch_user(builder.facts));
+    let user = user_namespace(builder, needed);
+    for namespace in OTHERS {
+        let layer = namespace.layer();
+        if !builder.wants(layer) {
+            if namespace == Namespace::Time {
+                builder.nothing_to_enforce(layer, "made only on request");
+            } else {
+                builder.off(layer);
+            }
+        } else if namespace == Namespace::Network && builder.policy.network == NetworkMode::Host {
+            builder.off(layer);
+            builder.detail(layer, "the profile gives the command the host's network");
+        } else if let Some(cause) = unsupported(builder, namespace, privileged, &user) {
+            builder.missing(layer, cause);
+        } else {
+            make(builder, namespace);
+        }
+    }
+}
+
+/// Decides on the user namespace; an error is why the others can't rely on it.
+fn user_namespace(builder: &mut Builder<'_>, needed: bool) -> Result<(), Cause> {
+    let layer = Layer::UserNamespace;
+    let refused = builder.policy.user_namespace == Some(false);
+    let wanted = needed || builder.policy.user_namespace == Some(true);
+    if !wanted || refused {
+        let why = "not needed: this caller can change ids and make namespaces without one";
+        if refused {
+            builder.off(layer);
+        } else {
+            builder.nothing_to_enforce(layer, why);
+        }
+        return Err(Cause::new(
+            "the profile switches user namespaces off, and the caller has no CAP_SYS_ADMIN",
+            "set namespaces.user to true, or start ringfence as root",
+        ));
+    }
+    let support = builder.facts.namespaces.get(&Namespace::User);
+    match support.and_then(|support| support.cause()).cloned() {
+        None => {
+            builder.namespaces.push(Namespace::User);
+            builder.enforced(layer, "CLONE_NEWUSER, one user and one group mapped");
+            Ok(())
+        }
+        Some(cause) if builder.wants(layer) => {
+            builder.missing(layer, cause.clone());
+            Err(cause)
+        }
+        Some(cause) => {
+            builder.off(layer);
+            Err(cause)
+        }
+    }
+}
+
+fn unsupported(
+    builder: &Builder<'_>,
+    namespace: Namespace,
+    privileged: bool,
+    user: &Result<(), Cause>,
+) -> Option<Cause> {
+    let own = builder.facts.namespaces.get(&namespace).and_then(|support| support.cause());
+    match (own, user) {
+        (Some(cause), _) => Some(cause.clone()),
+        (None, Err(cause)) if !privileged => Some(cause.clone()),
+        _ => None,
+    }
+}
+
+fn make(builder: &mut Builder<'_>, namespace: Namespace) {
+    builder.namespaces.push(namespace);
+    let layer = namespace.layer();
+    match namespace {
+        Namespace::Mount => {
+            builder.steps.push(Step::PrivateMounts);
+            builder.enforced(layer, "CLONE_NEWNS, no propagation to or from the host");
+        }
+        Namespace::Uts => {
+            builder.steps.push(Step::SetHostname(builder.policy.process.hostname.clone()));
+            let hostname = &builder.policy.process.hostname;
+            builder.enforced(layer, format!("CLONE_NEWUTS, hostname {hostname}"));
+        }
+        Namespace::Network if builder.policy.network == NetworkMode::Loopback => {
+            builder.steps.push(Step::LoopbackUp);
+            builder.enforced(layer, "CLONE_NEWNET, loopback only");
+        }
+        Namespace::Network => builder.enforced(layer, "CLONE_NEWNET, loopback down"),
+        Namespace::Cgroup => {
+            builder.steps.push(Step::NewCgroupNamespace);
+            builder.enforced(layer, "CLONE_NEWCGROUP, rooted in the sandbox's own cgroup");
+        }
+        Namespace::User => builder.enforced(layer, "CLONE_NEWUSER"),
+        Namespace::Pid => builder.enforced(layer, "CLONE_NEWPID, with an init of its own"),
+        Namespace::Ipc => builder.enforced(layer, "CLONE_NEWIPC"),
+        Namespace::Time => builder.enforced(layer, "CLONE_NEWTIME"),
+    }
+}

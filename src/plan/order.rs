@@ -1,0 +1,99 @@
+//! THE order of irreversible steps, in one place.
+
+use super::step::Step;
+
+/// Where a step comes in the order; steps of one rank keep the order they were planned in.
+///
+/// Every line here is forced by the kernel, or by what a later step still needs.
+const fn rank(step: &Step) -> u8 {
+    match step {
+        // In the parent.
+        Step::CreateCgroup(_) => 0,
+        Step::Clone(_) => 1,
+        Step::MapIds(_) => 2,
+        // In init, still with the new user namespace's full capabilities.
+        Step::NewSession => 10,
+        Step::JoinCgroup => 11,
+        // The cgroup namespace's root is the cgroup its maker is in: it comes after joining.
+        Step::NewCgroupNamespace => 12,
+        Step::AdoptIds(_) => 13,
+        Step::PrivateMounts => 20,
+        Step::PrepareMask => 21,
+        Step::NewRoot(_) => 22,
+        Step::Directory { .. }
+        | Step::EmptyFile(_)
+        | Step::Symlink { .. }
+        | Step::Bind(_)
+        | Step::Tmpfs(_)
+        | Step::Proc(_)
+        | Step::DevPts(_) => 23,
+        // Masks cover what the mounts before have made visible.
+        Step::ReadOnly { .. } | Step::Mask { .. } => 24,
+        Step::SealRoot => 25,
+        Step::EnterRoot => 26,
+        Step::SetHostname(_) => 30,
+        Step::LoopbackUp => 31,
+        // Raising a limit or lowering niceness needs a capability: before those go.
+        Step::SetNice(_) => 32,
+        Step::SetAffinity(_) => 33,
+        // Needs CAP_SETPCAP.
+        Step::DropBoundingSet(_) => 40,
+        Step::LockSecurebits(_) => 41,
+        // Groups need CAP_SETGID, which may go with the user id; the same holds for the group id.
+        Step::SetGroups(_) => 42,
+        Step::SetIds(_) => 43,
+        // The last use of a capability is behind.
+        Step::SetCapabilities(_) => 44,
+        // Landlock and seccomp want it.
+        Step::NoNewPrivs => 45,
+        Step::StartTarget => 50,
+        // In the process that becomes the command.
+        Step::TargetSession => 60,
+        Step::Stdio(_) => 61,
+        Step::SetUmask(_) => 62,
+        // As the sandboxed user, so that its permissions decide.
+        Step::ChangeDirectory(_) => 63,
+        Step::FindProgram => 64,
+        // After every mount: a domain may not mount.
+        Step::Landlock(_) => 65,
+        Step::CloseDescriptors(_) => 66,
+        // After the fork of the target: a limit of processes counts at fork.
+        Step::SetRlimit { .. } => 67,
+        Step::ResetSignals => 68,
+        Step::Verify => 69,
+        // Whatever comes after this must be let through by the filter.
+        Step::Seccomp { .. } => 70,
+        Step::Exec => 71,
+    }
+}
+
+/// Puts steps into the order.
+pub(super) fn arrange(steps: &mut [Step]) {
+    steps.sort_by_key(rank);
+}
+
+/// Which process takes a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Actor {
+    /// The launcher.
+    Parent,
+    /// The sandbox's first process.
+    Init,
+    /// The process that becomes the command.
+    Target,
+}
+
+impl Step {
+    /// Which process takes this step.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        match rank(self) {
+            0..10 => Actor::Parent,
+            10..60 => Actor::Init,
+            _ => Actor::Target,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! What is visible of the file system: absolute, normalized paths, parents before children.
+
+use std::path::{Path, PathBuf};
+
+use crate::profile::vocabulary::Access;
+
+/// The view of the file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filesystem {
+    /// What the root directory is made of.
+    pub root: Root,
+    /// What is put into it; no two have the same target, and each comes after those above it.
+    pub mounts: Vec<Mount>,
+    /// Paths inside the sandbox that are masked.
+    pub hide: Vec<PathBuf>,
+}
+
+/// What the root directory is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// The host's root, read-only.
+    Host,
+    /// An empty root.
+    Minimal,
+    /// A directory with a root file system, read-only.
+    Directory(PathBuf),
+}
+
+/// One thing put into the root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it appears.
+    pub target: PathBuf,
+    /// What appears there.
+    pub kind: MountKind,
+    /// Whether it is passed over when its source doesn't exist.
+    pub optional: bool,
+}
+
+/// What appears at a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MountKind {
+    /// A directory or file of the host.
+    Bind {
+        /// Its path on the host.
+        source: PathBuf,
+        /// Whether it can be changed.
+        access: Access,
+        /// Whether programs in it can't be executed.
+        noexec: bool,
+        /// Whether the caller's files appear as the sandboxed user's own.
+        map_owner: bool,
+    },
+    /// An empty file system in memory.
+    Tmpfs {
+        /// Bytes it can hold at most.
+        size: u64,
+        /// Permissions of its root directory.
+        mode: u32,
+        /// Whether programs in it can't be executed.
+        noexec: bool,
+    },
+    /// A fresh `proc(5)`.
+    Proc,
+    /// A minimal `/dev`.
+    Dev,
+}
+
+impl Filesystem {
+    /// The mount that holds `path`: the deepest one at or above it.
+    #[must_use]
+    pub fn mount_above(&self, path: &Path) -> Option<&Mount> {
+        self.mounts
+            .iter()
+            .filter(|mount| path.starts_with(&mount.target))
+            .max_by_key(|mount| mount.target.components().count())
+    }
+}

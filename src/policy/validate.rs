@@ -1,0 +1,371 @@
+//! From a merged profile to a policy: defaults filled in, variables expanded, contradictions found.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::filesystem::{Filesystem, Mount, MountKind, Root};
+use super::limits::{IoLimits, ProcessLimits, TreeLimits};
+use super::seccomp::SeccompPolicy;
+use super::{Enforcements, Identity, Landlock, Policy, Process, ProfileIdentity, level};
+use crate::profile::diagnostic::Diagnostic;
+use crate::profile::expand::{Expander, Variables};
+use crate::profile::layering::{finish, merge};
+use crate::profile::model::{self, Profile, RootSource, Setting};
+use crate::profile::source::{Origin, Sources, Spanned};
+use crate::profile::vocabulary::{Enforcement, Layer, Level, Namespace, NetworkMode, Stdin};
+
+/// What a profile's variables and defaults depend on, besides the profile.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// What `${HOME}` and the others stand for.
+    pub variables: Variables,
+    /// The caller's environment, of which the profile passes a part.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// Turns a merged profile into a policy.
+///
+/// # Errors
+/// All problems that only show once profiles are merged and variables known, each at its place.
+pub fn validate(
+    profile: Profile,
+    identity: ProfileIdentity,
+    sources: &Sources,
+    context: &Context,
+) -> Result<Policy, Vec<Diagnostic>> {
+    let Some(level) = profile.level else {
+        let help = format!("add \"level\": one of {}", Level::NAMES.join(", "));
+        let message = format!("the profile {} doesn't say which level it is", identity.name);
+        return Err(vec![Diagnostic::new(message, Origin::CODE).help(help)]);
+    };
+    let asked = Asked::of(&profile);
+    let profile = finish(merge(level::preset(level.value), profile));
+    let mut validator = Validator {
+        expander: Expander { variables: &context.variables, sources },
+        problems: Vec::new(),
+        notes: Vec::new(),
+    };
+    let policy = validator.policy(profile, level.value, asked, identity, context);
+    if validator.problems.is_empty() { Ok(policy) } else { Err(validator.problems) }
+}
+
+/// Sections that a profile itself fills in: their layers are wanted at any level.
+struct Asked {
+    landlock: bool,
+    seccomp: bool,
+    cgroup: bool,
+}
+
+impl Asked {
+    fn of(profile: &Profile) -> Self {
+        let limits = &profile.limits;
+        let tree = [
+            limits.memory.is_some(),
+            limits.swap.is_some(),
+            limits.processes.is_some(),
+            limits.cpus.is_some(),
+            limits.cpu_weight.is_some(),
+            limits.cpuset.is_some(),
+            limits.io != model::Io::default(),
+        ];
+        Self {
+            landlock: profile.landlock != model::Landlock::default(),
+            seccomp: profile.seccomp != model::Seccomp::default(),
+            cgroup: tree.contains(&true),
+        }
+    }
+
+    fn layer(&self, layer: Layer) -> bool {
+        match layer {
+            Layer::Landlock => self.landlock,
+            Layer::Seccomp => self.seccomp,
+            Layer::Cgroup => self.cgroup,
+            _ => false,
+        }
+    }
+}
+
+struct Validator<'a> {
+    expander: Expander<'a>,
+    problems: Vec<Diagnostic>,
+    notes: Vec<String>,
+}
+
+impl Validator<'_> {
+    fn policy(
+        &mut self,
+        profile: Profile,
+        level: Level,
+        asked: Asked,
+        identity: ProfileIdentity,
+        context: &Context,
+    ) -> Policy {
+        let filesystem = self.filesystem(&profile.filesystem);
+        let seccomp = SeccompPolicy::resolve(&profile.seccomp).unwrap_or_else(|problems| {
+            self.problems.extend(problems);
+            SeccompPolicy::guard()
+        });
+        let environment = self.environment(&profile.environment, &context.environment);
+        let process = self.process(&profile.process, &filesystem, &profile, &environment);
+        let policy = Policy {
+            profile: identity,
+            level,
+            enforcement: enforcements(&profile, level, &asked),
+            user_namespace: profile.namespaces.get(&Namespace::User).map(|wanted| wanted.value),
+            identity: Identity {
+                uid: profile.user.uid.map(|uid| uid.value),
+                gid: profile.user.gid.map(|gid| gid.value),
+                groups: values(profile.user.groups.unwrap_or_default()),
+            },
+            capabilities: profile
+                .capabilities
+                .keep
+                .unwrap_or_default()
+                .iter()
+                .fold(0, |set, number| set | 1 << number.value),
+            filesystem,
+            network: profile.network.mode.map_or(NetworkMode::Host, |mode| mode.value),
+            tree_limits: tree_limits(&profile.limits),
+            process_limits: process_limits(&profile.limits),
+            wall_time: at_most(&profile.limits.wall_time),
+            landlock: self.landlock(&profile.landlock),
+            seccomp,
+            environment,
+            process,
+            notes: Vec::new(),
+        };
+        Policy { notes: std::mem::take(&mut self.notes), ..policy }
+    }
+
+    fn path(&mut self, template: &str, origin: Origin) -> PathBuf {
+        self.expander.path(template, origin).map_or_else(
+            |problem| {
+                self.problems.push(problem);
+                PathBuf::new()
+            },
+            |path| path.components().collect(),
+        )
+    }
+
+    fn paths(&mut self, templates: &[Spanned<String>]) -> Vec<PathBuf> {
+        templates.iter().map(|path| self.path(&path.value, path.origin)).collect()
+    }
+
+    fn filesystem(&mut self, section: &model::Filesystem) -> Filesystem {
+        let root = match &section.root {
+            None => Root::Host,
+            Some(root) => match &root.value {
+                RootSource::Host => Root::Host,
+                RootSource::Minimal => Root::Minimal,
+                RootSource::Directory(path) => Root::Directory(self.path(path, root.origin)),
+            },
+        };
+        let mut mounts: BTreeMap<PathBuf, Mount> = BTreeMap::new();
+        for written in &section.mounts {
+            let Some(mount) = self.mount(written) else { continue };
+            if mount.target == Path::new("/") {
+                let message = "nothing can be mounted on the root itself";
+                let help = "choose what it is made of with filesystem.root";
+                self.problems.push(Diagnostic::new(message, written.origin).help(help));
+            } else if mounts.contains_key(&mount.target) {
+                let message = format!("two mounts have the target {}", mount.target.display());
+                let help = "take one away, or give it another target";
+                self.problems.push(Diagnostic::new(message, written.origin).help(help));
+            } else {
+                mounts.insert(mount.target.clone(), mount);
+            }
+        }
+        // In the order of their paths, so that what is above comes before what is below.
+        Filesystem { root, mounts: mounts.into_values().collect(), hide: self.paths(&section.hide) }
+    }
+
+    fn mount(&mut self, written: &Spanned<model::Mount>) -> Option<Mount> {
+        let origin = written.origin;
+        let target = self.path(&written.target, origin);
+        let kind = match &written.kind {
+            model::MountKind::None => return None,
+            model::MountKind::Proc => MountKind::Proc,
+            model::MountKind::Dev => MountKind::Dev,
+            model::MountKind::Tmpfs { size, mode, noexec } => MountKind::Tmpfs {
+                size: size.unwrap_or(level::DEFAULT_TMPFS_BYTES),
+                mode: mode.unwrap_or(0o755),
+                noexec: *noexec,
+            },
+            model::MountKind::Bind { source, access, noexec, map_owner, unless_home } => {
+                let source = self.path(source, origin);
+                if *unless_home && self.holds_home(&source) {
+                    self.notes.push(format!(
+                        "the working directory {0} holds your home directory and isn't opened: \
+                         the command starts in an empty private home; to open it: --rw {0}",
+                        source.display()
+                    ));
+                    return None;
+                }
+                MountKind::Bind {
+                    source,
+                    access: *access,
+                    noexec: *noexec,
+                    map_owner: *map_owner,
+                }
+            }
+        };
+        Some(Mount { target, kind, optional: written.optional })
+    }
+
+    /// Whether a directory is the root, the home directory, or above it.
+    fn holds_home(&self, directory: &Path) -> bool {
+        directory == Path::new("/")
+            || self.expander.variables.home.as_ref().is_some_and(|home| home.starts_with(directory))
+    }
+
+    fn landlock(&mut self, section: &model::Landlock) -> Landlock {
+        let ports = |ports: &Option<Vec<Spanned<u16>>>| ports.clone().map(values);
+        Landlock {
+            read: self.paths(&section.read),
+            write: self.paths(&section.write),
+            execute: self.paths(&section.execute),
+            connect_tcp: ports(&section.connect_tcp),
+            bind_tcp: ports(&section.bind_tcp),
+            scopes: section.scopes.clone().map(values),
+        }
+    }
+
+    fn environment(
+        &mut self,
+        section: &model::Environment,
+        caller: &[(OsString, OsString)],
+    ) -> Vec<(OsString, OsString)> {
+        let clear = section.clear.as_ref().is_none_or(|clear| clear.value);
+        let passed = |name: &OsString| {
+            !clear || section.pass.iter().any(|pattern| matches(pattern, name))
+        };
+        let mut variables: BTreeMap<OsString, OsString> =
+            caller.iter().filter(|(name, _)| passed(name)).cloned().collect();
+        for (name, value) in &section.set {
+            match self.expander.text(value, value.origin) {
+                Ok(value) => drop(variables.insert(name.into(), value)),
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        variables.into_iter().collect()
+    }
+
+    fn process(
+        &mut self,
+        section: &model::Process,
+        filesystem: &Filesystem,
+        profile: &Profile,
+        environment: &[(OsString, OsString)],
+    ) -> Process {
+        let cwd = match &section.cwd {
+            Some(cwd) => self.path(cwd, cwd.origin),
+            None => self.default_cwd(filesystem, profile, environment),
+        };
+        Process {
+            cwd,
+            hostname: section.hostname.as_ref().map_or_else(|| "sandbox".into(), |h| h.value.clone()),
+            umask: section.umask.map(|mask| mask.value),
+            stdin: section.stdin.map_or(Stdin::Inherit, |stdin| stdin.value),
+            grace: section.grace.map_or(level::DEFAULT_GRACE, |grace| grace.value),
+            descriptors: section.descriptors.iter().map(|number| number.value).collect(),
+        }
+    }
+
+    /// The caller's directory where the sandbox shows it, else the sandbox's home, else its root.
+    fn default_cwd(
+        &self,
+        filesystem: &Filesystem,
+        profile: &Profile,
+        environment: &[(OsString, OsString)],
+    ) -> PathBuf {
+        let own_view = profile.level.is_some_and(|level| level.value >= Level::Namespaced);
+        let home = environment.iter().find(|(name, _)| name == "HOME").map(|(_, v)| v.into());
+        let candidates = [self.expander.variables.cwd.clone(), home];
+        let shown = |path: &PathBuf| {
+            let bound_there = |mount: &Mount| match &mount.kind {
+                MountKind::Bind { source, .. } => *source == mount.target,
+                MountKind::Tmpfs { .. } => mount.target == *path,
+                MountKind::Proc | MountKind::Dev => false,
+            };
+            match filesystem.mount_above(path) {
+                Some(mount) => bound_there(mount),
+                None => !own_view || filesystem.root == Root::Host,
+            }
+        };
+        candidates.into_iter().flatten().find(shown).unwrap_or_else(|| PathBuf::from("/"))
+    }
+}
+
+/// Whether a variable's name fits a pattern, whose last character may be `*`.
+fn matches(pattern: &str, name: &OsString) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.as_encoded_bytes().starts_with(start.as_bytes()),
+        None => name == pattern,
+    }
+}
+
+fn values<T>(spanned: Vec<Spanned<T>>) -> Vec<T> {
+    spanned.into_iter().map(|item| item.value).collect()
+}
+
+/// What each layer's setting comes to: what the level includes or a section asks for is required,
+/// `namespaces` refines that, and `enforcement` has the last word.
+fn enforcements(profile: &Profile, level: Level, asked: &Asked) -> Enforcements {
+    let mut enforcements = Enforcements::default();
+    for layer in Layer::ALL.iter().copied() {
+        let on_request = layer == Layer::TimeNamespace;
+        if (layer.level() <= level && !on_request) || asked.layer(layer) {
+            enforcements.set(layer, Enforcement::Required);
+        }
+    }
+    if profile.process.session.is_some_and(|session| !session.value) {
+        enforcements.set(Layer::Session, Enforcement::Off);
+    }
+    for (namespace, wanted) in &profile.namespaces {
+        let wanted = if wanted.value { Enforcement::Required } else { Enforcement::Off };
+        enforcements.set(namespace.layer(), wanted);
+    }
+    for (layer, enforcement) in &profile.enforcement {
+        enforcements.set(*layer, enforcement.value);
+    }
+    enforcements
+}
+
+fn at_most<T: Copy>(setting: &Option<Spanned<Setting<T>>>) -> Option<T> {
+    match setting.as_ref()?.value {
+        Setting::AtMost(value) => Some(value),
+        Setting::Unlimited => None,
+    }
+}
+
+fn tree_limits(limits: &model::Limits) -> TreeLimits {
+    let mut cpuset = limits.cpuset.as_ref().map_or_else(Vec::new, |set| set.value.clone());
+    cpuset.sort_unstable();
+    cpuset.dedup();
+    TreeLimits {
+        memory: at_most(&limits.memory),
+        swap: at_most(&limits.swap),
+        processes: at_most(&limits.processes),
+        cpus: at_most(&limits.cpus),
+        cpu_weight: limits.cpu_weight.map(|weight| weight.value),
+        cpuset,
+        io: IoLimits {
+            read_bytes: at_most(&limits.io.read_bytes),
+            write_bytes: at_most(&limits.io.write_bytes),
+            read_operations: at_most(&limits.io.read_operations),
+            write_operations: at_most(&limits.io.write_operations),
+        },
+    }
+}
+
+fn process_limits(limits: &model::Limits) -> ProcessLimits {
+    ProcessLimits {
+        cpu_time: at_most(&limits.cpu_time),
+        open_files: at_most(&limits.open_files),
+        file_size: at_most(&limits.file_size),
+        stack: at_most(&limits.stack),
+        core: at_most(&limits.core),
+        nice: limits.nice.map(|nice| nice.value),
+    }
+}
