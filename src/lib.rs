@@ -1,3 +1,5 @@
 //! Runs commands in a sandbox, and says what the sandbox really enforces.
 pub mod policy;
 pub mod profile;
+#[cfg(target_os = "linux")]
+mod sys;

@@ -1,0 +1,181 @@
+//! What can go wrong, and the exit code that says so.
+
+use std::fmt;
+
+use crate::plan::Refusal;
+use crate::plan::facts::Cause;
+use crate::profile::vocabulary::Layer;
+
+/// Exit codes of the launcher itself, as those of `timeout(1)` and `env(1)`.
+pub mod exit_code {
+    /// The wall-clock limit was reached.
+    pub const TIMED_OUT: u8 = 124;
+    /// The launcher failed or refused; nothing was run.
+    pub const LAUNCHER: u8 = 125;
+    /// The command was found but can't be executed.
+    pub const NOT_EXECUTABLE: u8 = 126;
+    /// The command wasn't found.
+    pub const NOT_FOUND: u8 = 127;
+    /// Added to the number of the signal that ended the command.
+    pub const SIGNAL_BASE: u8 = 128;
+}
+
+/// Why a command was not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The profile is wrong; the text shows every problem at its place.
+    #[error("{rendered}")]
+    Profile {
+        /// The problems, drawn for a person.
+        rendered: String,
+        /// The problems, for a program.
+        problems: Vec<crate::profile::diagnostic::Located>,
+    },
+    /// The host can't give what the profile requires.
+    #[error("{}", RefusalText(.0))]
+    Refused(Refusal),
+    /// A step failed.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The command line asks for something that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Error {
+    /// What the launcher exits with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Launch(error) => error.exit_code(),
+            Self::Profile { .. } | Self::Refused(_) | Self::Usage(_) => exit_code::LAUNCHER,
+        }
+    }
+}
+
+/// A refusal as text: one paragraph for each layer.
+struct RefusalText<'a>(&'a Refusal);
+
+impl fmt::Display for RefusalText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.0.profile.name;
+        write!(f, "refused: this host can't give what the profile {name} requires")?;
+        for (number, problem) in self.0.problems.iter().enumerate() {
+            let Cause { found, remedy } = &problem.cause;
+            // Several layers often lack for one reason; it is told once.
+            let known = self.0.problems[..number].iter().any(|p| p.cause == problem.cause);
+            if known {
+                write!(f, "\n  {}: for the same reason", problem.layer)?;
+            } else {
+                write!(f, "\n  {}: {found}\n    remedy: {remedy}", problem.layer)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What failed while a sandbox was set up, or a command started in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchError {
+    /// The layer that the failing step belongs to.
+    pub layer: Layer,
+    /// What kind of failure it is.
+    pub kind: LaunchFailure,
+    /// What would help, if that is known.
+    pub remedy: Option<String>,
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LaunchFailure {
+    /// Something couldn't be prepared; no process was started.
+    Prepare(String),
+    /// A system call failed while the sandbox was set up.
+    Setup {
+        /// What was being done: `bind /opt/x at /opt/x`.
+        action: String,
+        /// The call: `open_tree(2)`.
+        call: &'static str,
+        /// The error number.
+        errno: i32,
+    },
+    /// What the kernel says of the finished sandbox isn't what was planned.
+    Mismatch(String),
+    /// The command isn't there.
+    NotFound {
+        /// What was looked for.
+        program: String,
+        /// Where it is on the host, if it is there.
+        on_host: Option<String>,
+    },
+    /// The command is there, but can't be executed.
+    NotExecutable {
+        /// Which.
+        program: String,
+        /// The error number.
+        errno: i32,
+        /// Why, if that is known.
+        why: Option<String>,
+    },
+    /// The sandbox's first process ended without a word.
+    Lost(String),
+}
+
+impl LaunchError {
+    pub(crate) fn preparing(layer: Layer, text: impl Into<String>) -> Self {
+        Self { layer, kind: LaunchFailure::Prepare(text.into()), remedy: None }
+    }
+
+    /// What the launcher exits with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            LaunchFailure::NotFound { .. } => exit_code::NOT_FOUND,
+            LaunchFailure::NotExecutable { .. } => exit_code::NOT_EXECUTABLE,
+            _ => exit_code::LAUNCHER,
+        }
+    }
+}
+
+impl std::error::Error for LaunchError {}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layer = self.layer;
+        match &self.kind {
+            LaunchFailure::Prepare(text) => write!(f, "{layer}: {text}"),
+            LaunchFailure::Setup { action, call, errno } => {
+                write!(f, "{layer}: can't {action}: {call}: {}", errno_text(*errno))
+            }
+            LaunchFailure::Mismatch(text) => write!(
+                f,
+                "{layer}: the kernel doesn't confirm what was set up: {text}; nothing was run"
+            ),
+            LaunchFailure::NotFound { program, on_host: None } => {
+                write!(f, "{program}: command not found")
+            }
+            LaunchFailure::NotFound { program, on_host: Some(path) } => {
+                write!(f, "{program}: not found in the sandbox; it exists on the host, at {path}")
+            }
+            LaunchFailure::NotExecutable { program, errno, why } => {
+                write!(f, "{program}: can't be executed: {}", errno_text(*errno))?;
+                why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
+            }
+            LaunchFailure::Lost(text) => write!(f, "{layer}: {text}"),
+        }?;
+        self.remedy.as_ref().map_or(Ok(()), |remedy| write!(f, "\n  remedy: {remedy}"))
+    }
+}
+
+/// An error number as people know it: name and meaning.
+#[must_use]
+pub fn errno_text(errno: i32) -> String {
+    let meaning = std::io::Error::from_raw_os_error(errno).to_string();
+    let meaning = meaning.split(" (os error").next().unwrap_or_default().to_owned();
+    match u16::try_from(errno).ok().and_then(crate::profile::names::errno_name) {
+        Some(name) => format!("{name} ({meaning})"),
+        None => format!("error {errno} ({meaning})"),
+    }
+}

@@ -1,0 +1,164 @@
+//! The sandbox's first process: sets the sandbox up, starts the command, forwards signals, reaps
+//! orphans, and ends with the launcher.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::process::DumpableBehavior;
+
+use super::ops::Program;
+use super::record::{Call, Failure, Record};
+use super::run::{Runner, send};
+use super::tree;
+use crate::sys;
+use crate::sys::exec::{CloseMode, close_range};
+use crate::sys::signal::SignalSet;
+use crate::sys::wait::{Wait, reap};
+
+/// Exit status of init and of the unborn command when a step failed. Nobody but the launcher sees
+/// it, and it goes by the record.
+const FAILED: i32 = 125;
+
+/// The number of a failure outside of the plan's steps.
+pub(crate) const NO_STEP: u16 = u16::MAX;
+
+/// The same when the launcher is gone.
+pub(crate) const LAUNCHER_GONE: i32 = 124;
+
+/// The child's ends of the channels to the launcher.
+pub(crate) struct Channels {
+    /// Init's.
+    pub(crate) init: OwnedFd,
+    /// The command's, until exec closes it.
+    pub(crate) target: OwnedFd,
+    /// The launcher's ends, which the child has copies of: with those open, it would never see
+    /// the launcher's end.
+    pub(crate) launcher: [RawFd; 2],
+}
+
+/// Runs the child, and never returns: this is where it is born, with every signal blocked.
+pub(crate) fn enter(program: &Program, channels: &Channels) -> ! {
+    let status = match start(program, channels) {
+        Ok(target) => supervise(program, channels, target),
+        Err(()) => FAILED,
+    };
+    sys::exec::exit_now(status)
+}
+
+/// Sets up and starts the command; its process id.
+fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
+    // Permissions of what is made in the skeleton are given in full.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    for descriptor in channels.launcher {
+        close_range(descriptor.cast_unsigned(), descriptor.cast_unsigned(), CloseMode::Now)
+            .map_err(|errno| fail(channels, Call::CloseRange, errno))?;
+    }
+    let mut runner = Runner::new(program, channels.init.as_fd());
+    runner.run(&program.init)?;
+    if !program.pid_namespace {
+        // Orphans come to init instead of the host's.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .map_err(|errno| fail(channels, Call::Subreaper, errno))?;
+    }
+    let target =
+        sys::clone::fork_in_child().map_err(|errno| fail(channels, Call::Fork, errno))?;
+    if target == 0 {
+        become_command(program, channels.target.as_fd());
+    }
+    // Nobody may trace init or read its memory. Only now, as the launcher has to look at its
+    // copy, which waits to be looked at and is no danger yet.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|errno| fail(channels, Call::Dumpable, errno))?;
+    Ok(target)
+}
+
+/// Reports the failure of something that isn't a step of the plan.
+fn fail(channels: &Channels, call: Call, errno: Errno) {
+    let failure = Failure { call, errno };
+    let _ = send(channels.init.as_fd(), Record::Failed { step: NO_STEP, failure });
+}
+
+fn become_command(program: &Program, channel: BorrowedFd<'_>) -> ! {
+    let mut runner = Runner::new(program, channel);
+    let _ = runner.run(&program.target);
+    sys::exec::exit_now(FAILED)
+}
+
+/// Waits for the command's end, and for the launcher's, whichever comes first.
+fn supervise(program: &Program, channels: &Channels, target: i32) -> i32 {
+    let channel = channels.init.as_fd();
+    let signals = match sys::signal::signal_descriptor(SignalSet::ALL) {
+        Ok(signals) => signals,
+        Err(errno) => {
+            fail(channels, Call::Signalfd, errno);
+            return FAILED;
+        }
+    };
+    // Nothing of the caller's stays open in here: readers of its pipes shall see them end with
+    // the command.
+    let kept = [Some(channel), Some(signals.as_fd()), program.proc.as_ref().map(AsFd::as_fd)];
+    if let Err(errno) = close_all_but(kept) {
+        fail(channels, Call::CloseRange, errno);
+        return FAILED;
+    }
+    let status = loop {
+        // Asking for nothing still tells of the other side's end.
+        let mut events = [
+            PollFd::from_borrowed_fd(channel, PollFlags::empty()),
+            PollFd::new(&signals, PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut events, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => break None,
+        }
+        if !events[0].revents().is_empty() {
+            break None;
+        }
+        if let Some(status) = handle_signals(&signals, target) {
+            break Some(status);
+        }
+    };
+    if let Some(proc) = &program.proc {
+        tree::kill_descendants(proc);
+    }
+    match status {
+        Some(status) => {
+            let _ = send(channel, Record::Ended { status });
+            0
+        }
+        None => LAUNCHER_GONE,
+    }
+}
+
+/// Forwards what came from the launcher, and reaps. Returns the command's status once it ended.
+fn handle_signals(signals: &OwnedFd, target: i32) -> Option<i32> {
+    let mut ended = None;
+    while let Ok(Some((signal, sender))) = sys::signal::next_signal(signals) {
+        if signal == libc::SIGCHLD {
+            while let Ok(Some((pid, status, _))) = reap(Wait::AnyNow) {
+                if pid == target {
+                    ended = Some(status);
+                }
+            }
+        } else if ended.is_none() && sender != u32::try_from(target).unwrap_or(0) {
+            // The command may be gone already; then nobody is left to be told.
+            let _ = sys::signal::kill(target, signal);
+        }
+    }
+    ended
+}
+
+/// Closes every descriptor but these.
+fn close_all_but(kept: [Option<BorrowedFd<'_>>; 3]) -> Result<(), Errno> {
+    let mut kept = kept.map(|fd| fd.map_or(u32::MAX, |fd| fd.as_raw_fd().cast_unsigned()));
+    kept.sort_unstable();
+    let mut first = 0;
+    for descriptor in kept {
+        if descriptor > first {
+            close_range(first, descriptor - 1, CloseMode::Now)?;
+        }
+        first = descriptor.saturating_add(1);
+    }
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! Everything that happens between clone and exec.
+//!
+//! From here on nothing is allocated, no lock is taken, nothing is formatted and nothing unwinds:
+//! the child is a copy of one thread of a process that may have had many. A test with a counting
+//! allocator holds this to its word.
+
+mod credentials;
+mod init;
+mod mounts;
+pub(crate) mod ops;
+pub(crate) mod record;
+mod resolve;
+mod run;
+mod tree;
+
+pub(crate) use init::enter;

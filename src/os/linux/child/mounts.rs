@@ -1,0 +1,226 @@
+//! The child's mounts: by descriptor, with targets resolved inside the new root.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags,
+};
+
+use super::ops::{Place, TmpfsOptions};
+use super::record::{Call, Failure, In};
+use super::resolve;
+use crate::sys::mount::{Reach, attribute, map_ids, set_attributes};
+
+/// What the mounting steps hand on to each other.
+#[derive(Default)]
+pub(crate) struct Mounts {
+    root: Option<OwnedFd>,
+    mask: Option<OwnedFd>,
+}
+
+/// Attributes of every mount that isn't a device node.
+const PLAIN: u64 = attribute::NOSUID | attribute::NODEV;
+
+/// How much the tree of directories and links that makes up an empty root may take.
+const SKELETON_BYTES: &CStr = c"1m";
+
+impl Mounts {
+    pub(crate) fn make_private() -> Result<(), Failure> {
+        let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change(c"/", flags).in_call(Call::Mount)
+    }
+
+    /// Makes an empty directory and an empty file, both without any permission, on a mount that
+    /// goes away with the old root: every mask is a copy of one of them.
+    pub(crate) fn prepare_mask(&mut self) -> Result<(), Failure> {
+        let options = [(c"size", c"4096"), (c"mode", c"0755")];
+        let mask = new_filesystem(c"tmpfs", &options, PLAIN | attribute::NOEXEC)?;
+        attach_over_root(mask.as_fd())?;
+        rustix::fs::mkdirat(&mask, c"directory", Mode::empty()).in_call(Call::Mkdir)?;
+        create_file(mask.as_fd(), c"file", Mode::empty())?;
+        set_attributes(mask.as_fd(), Reach::One, attribute::RDONLY).in_call(Call::MountSetattr)?;
+        self.mask = Some(mask);
+        Ok(())
+    }
+
+    pub(crate) fn new_empty_root(&mut self) -> Result<(), Failure> {
+        let options = [(c"size", SKELETON_BYTES), (c"mode", c"0755")];
+        let root = new_filesystem(c"tmpfs", &options, PLAIN)?;
+        attach_over_root(root.as_fd())?;
+        self.root = Some(root);
+        Ok(())
+    }
+
+    pub(crate) fn new_tree_root(&mut self, source: &CStr) -> Result<(), Failure> {
+        let root = copy_tree(CWD, source)?;
+        let attributes = PLAIN | attribute::RDONLY;
+        set_attributes(root.as_fd(), Reach::Tree, attributes).in_call(Call::MountSetattr)?;
+        attach_over_root(root.as_fd())?;
+        self.root = Some(root);
+        Ok(())
+    }
+
+    fn root(&self) -> Result<BorrowedFd<'_>, Failure> {
+        self.root.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF).in_call(Call::Resolve)
+    }
+
+    fn open(&self, path: &CStr) -> Result<OwnedFd, Failure> {
+        resolve::inside(self.root()?, path).in_call(Call::Resolve)
+    }
+
+    pub(crate) fn directory(&self, place: &Place, mode: u32) -> Result<(), Failure> {
+        let parent = self.open(&place.parent)?;
+        rustix::fs::mkdirat(parent, &place.name, Mode::from_raw_mode(mode)).in_call(Call::Mkdir)
+    }
+
+    pub(crate) fn empty_file(&self, place: &Place) -> Result<(), Failure> {
+        let parent = self.open(&place.parent)?;
+        create_file(parent.as_fd(), &place.name, Mode::from_raw_mode(0o444))
+    }
+
+    pub(crate) fn symlink(&self, place: &Place, text: &CStr) -> Result<(), Failure> {
+        let parent = self.open(&place.parent)?;
+        rustix::fs::symlinkat(text, parent, &place.name).in_call(Call::Symlink)
+    }
+
+    /// The source is opened once; what is attached is what was opened, whatever happens to the
+    /// path in the meantime. One recursive call sets the attributes of all mounts below it.
+    pub(crate) fn bind(
+        &self,
+        source: &CStr,
+        target: &CStr,
+        attributes: u64,
+        id_map: Option<&OwnedFd>,
+    ) -> Result<(), Failure> {
+        let tree = copy_tree(CWD, source)?;
+        set_attributes(tree.as_fd(), Reach::Tree, attributes).in_call(Call::MountSetattr)?;
+        if let Some(namespace) = id_map {
+            map_ids(tree.as_fd(), namespace.as_fd()).in_call(Call::IdMap)?;
+        }
+        attach(tree.as_fd(), self.open(target)?.as_fd())
+    }
+
+    pub(crate) fn tmpfs(
+        &self,
+        target: &CStr,
+        options: &TmpfsOptions,
+        attributes: u64,
+    ) -> Result<(), Failure> {
+        let limits = [(c"size", &*options.size), (c"mode", &*options.mode)];
+        let mount = match &options.owner {
+            None => new_filesystem(c"tmpfs", &limits, attributes)?,
+            Some((uid, gid)) => {
+                let [size, mode] = limits;
+                let all = [size, mode, (c"uid", uid), (c"gid", gid)];
+                new_filesystem(c"tmpfs", &all, attributes)?
+            }
+        };
+        attach(mount.as_fd(), self.open(target)?.as_fd())
+    }
+
+    pub(crate) fn proc(&self, target: &CStr) -> Result<(), Failure> {
+        let mount = new_filesystem(c"proc", &[], PLAIN | attribute::NOEXEC)?;
+        attach(mount.as_fd(), self.open(target)?.as_fd())
+    }
+
+    pub(crate) fn devpts(&self, target: &CStr) -> Result<(), Failure> {
+        let options = [(c"ptmxmode", c"0666"), (c"mode", c"0620")];
+        let attributes = attribute::NOSUID | attribute::NOEXEC;
+        let mount = new_filesystem(c"devpts", &options, attributes)?;
+        attach(mount.as_fd(), self.open(target)?.as_fd())
+    }
+
+    /// Lays a read-only copy of a tree over itself. What isn't there needs no protection.
+    pub(crate) fn read_only(&self, path: &CStr) -> Result<(), Failure> {
+        let Some(target) = self.open_if_there(path)? else { return Ok(()) };
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH
+            | OpenTreeFlags::AT_RECURSIVE;
+        let copy = rustix::mount::open_tree(&target, c"", flags).in_call(Call::OpenTree)?;
+        set_attributes(copy.as_fd(), Reach::Tree, PLAIN | attribute::RDONLY)
+            .in_call(Call::MountSetattr)?;
+        attach(copy.as_fd(), target.as_fd())
+    }
+
+    /// Covers a file or directory with an empty one that nobody may open.
+    pub(crate) fn mask(&self, path: &CStr) -> Result<(), Failure> {
+        let Some(target) = self.open_if_there(path)? else { return Ok(()) };
+        let mode = rustix::fs::fstat(&target).in_call(Call::Stat)?.st_mode;
+        let directory = FileType::from_raw_mode(mode) == FileType::Directory;
+        let mask = self.mask.as_ref().ok_or(Errno::BADF).in_call(Call::OpenTree)?;
+        // The copy is read-only, as what it is a copy of.
+        let cover = copy_tree(mask.as_fd(), if directory { c"directory" } else { c"file" })?;
+        attach(cover.as_fd(), target.as_fd())
+    }
+
+    fn open_if_there(&self, path: &CStr) -> Result<Option<OwnedFd>, Failure> {
+        match resolve::inside(self.root()?, path) {
+            Ok(target) => Ok(Some(target)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(Failure { call: Call::Resolve, errno }),
+        }
+    }
+
+    pub(crate) fn seal_root(&self) -> Result<(), Failure> {
+        let attributes = PLAIN | attribute::RDONLY;
+        set_attributes(self.root()?, Reach::One, attributes).in_call(Call::MountSetattr)
+    }
+
+    /// Puts the new root in place of the old one, which is stacked on it for a moment and then
+    /// let go of with all that is mounted in it.
+    pub(crate) fn enter_root(&mut self) -> Result<(), Failure> {
+        rustix::process::fchdir(self.root()?).in_call(Call::Chdir)?;
+        rustix::process::pivot_root(c".", c".").in_call(Call::PivotRoot)?;
+        rustix::mount::unmount(c".", UnmountFlags::DETACH).in_call(Call::Umount)?;
+        rustix::process::chdir(c"/").in_call(Call::Chdir)?;
+        self.root = None;
+        self.mask = None;
+        Ok(())
+    }
+}
+
+fn create_file(parent: BorrowedFd<'_>, name: &CStr, mode: Mode) -> Result<(), Failure> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, mode).in_call(Call::Create).map(drop)
+}
+
+fn new_filesystem(
+    kind: &CStr,
+    options: &[(&CStr, &CStr)],
+    attributes: u64,
+) -> Result<OwnedFd, Failure> {
+    let context =
+        rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).in_call(Call::Fsopen)?;
+    for (key, value) in options {
+        rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value)
+            .in_call(Call::Fsconfig)?;
+    }
+    rustix::mount::fsconfig_create(context.as_fd()).in_call(Call::Fsconfig)?;
+    let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
+    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+        .in_call(Call::Fsmount)
+}
+
+fn copy_tree(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Failure> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    rustix::mount::open_tree(directory, path, flags).in_call(Call::OpenTree)
+}
+
+fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Failure> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(mount, c"", target, c"", flags).in_call(Call::MoveMount)
+}
+
+/// Stacks a mount on the root directory. Paths still start at the old root below it, which needs
+/// no mount point for the new one anywhere on the host.
+fn attach_over_root(mount: BorrowedFd<'_>) -> Result<(), Failure> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(mount, c"", CWD, c"/", flags).in_call(Call::MoveMount)
+}

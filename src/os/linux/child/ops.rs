@@ -1,0 +1,116 @@
+//! What the child does, as data: made before the clone, only read after it.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+
+use crate::sys::exec::StringArray;
+use crate::sys::seccomp::Instruction;
+
+/// One thing the child does. Everything it needs is in it: after the clone nothing is allocated.
+///
+/// Paths inside the sandbox are relative to its root (no leading `/`) until the root is entered.
+pub(crate) enum ChildOp {
+    /// Waits until the launcher has written the id maps.
+    AwaitIdMaps,
+    /// `setsid(2)`.
+    NewSession,
+    /// Writes itself into cgroups, by files that were opened before.
+    JoinCgroup(Vec<OwnedFd>),
+    NewCgroupNamespace,
+    PrivateMounts,
+    PrepareMask,
+    NewEmptyRoot,
+    NewTreeRoot(CString),
+    Directory { place: Place, mode: u32 },
+    EmptyFile(Place),
+    Symlink { place: Place, text: CString },
+    Bind { source: CString, target: CString, attributes: u64, id_map: Option<OwnedFd> },
+    Tmpfs { target: CString, options: TmpfsOptions, attributes: u64 },
+    Proc(CString),
+    DevPts(CString),
+    ReadOnly(CString),
+    Mask(CString),
+    SealRoot,
+    EnterRoot,
+    SetHostname(Vec<u8>),
+    LoopbackUp,
+    SetNice(i32),
+    SetAffinity(rustix::thread::CpuSet),
+    DropBoundingSet(u64),
+    /// Locks the securebits, with these capabilities made ambient first.
+    LockSecurebits(u64),
+    SetGroups(Vec<rustix::process::Gid>),
+    SetIds { uid: u32, gid: u32 },
+    SetCapabilities(u64),
+    NoNewPrivs,
+    /// Puts this file at descriptor 0.
+    Stdin(OwnedFd),
+    SetUmask(u32),
+    ChangeDirectory(CString),
+    FindProgram,
+    Landlock { ruleset: OwnedFd, paths: Vec<LandlockPath> },
+    /// Closes the descriptors of these ranges at exec (first, last).
+    CloseDescriptors(Vec<(u32, u32)>),
+    /// Lets a declared descriptor through exec.
+    KeepDescriptor(i32),
+    SetRlimit { resource: rustix::process::Resource, limit: u64 },
+    ResetSignals,
+    /// Compares what the kernel says of this process with what it must say.
+    ReadBack(Box<Credentials>),
+    /// Tells the launcher to look from outside, and waits for its word.
+    AwaitInspection,
+    Seccomp(Vec<Instruction>),
+    Exec,
+}
+
+/// A name in a directory of the new root.
+pub(crate) struct Place {
+    /// The directory; empty: the root.
+    pub(crate) parent: CString,
+    pub(crate) name: CString,
+}
+
+/// Options of a tmpfs, as the strings that `fsconfig(2)` takes.
+pub(crate) struct TmpfsOptions {
+    pub(crate) size: CString,
+    pub(crate) mode: CString,
+    pub(crate) owner: Option<(CString, CString)>,
+}
+
+/// A path inside the sandbox, with the rights allowed on it.
+pub(crate) struct LandlockPath {
+    pub(crate) path: CString,
+    pub(crate) access: u64,
+    pub(crate) optional: bool,
+}
+
+/// What the kernel must say of the process.
+#[derive(Default)]
+pub(crate) struct Credentials {
+    pub(crate) ids: Option<(u32, u32)>,
+    pub(crate) groups: Option<Vec<u32>>,
+    pub(crate) capabilities: Option<ExpectedCapabilities>,
+    pub(crate) rlimits: Vec<(rustix::process::Resource, u64)>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct ExpectedCapabilities {
+    pub(crate) kept: u64,
+    pub(crate) bounding: bool,
+}
+
+/// The whole life of the child up to exec.
+pub(crate) struct Program {
+    /// What the sandbox's first process does.
+    pub(crate) init: Vec<ChildOp>,
+    /// What the process that becomes the command does.
+    pub(crate) target: Vec<ChildOp>,
+    /// Where the command may be, in the order of `PATH`.
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) arguments: StringArray,
+    pub(crate) environment: StringArray,
+    /// Whether init is process 1 of a pid namespace, whose end the kernel sees to.
+    pub(crate) pid_namespace: bool,
+    /// The host's `/proc`, where there is no pid namespace: init finds its descendants by it.
+    pub(crate) proc: Option<OwnedFd>,
+}

@@ -1,0 +1,104 @@
+//! Ending a process tree where no pid namespace does it: init kills all that descends from it.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::io::Errno;
+
+use crate::sys;
+use crate::sys::wait::{Wait, reap};
+
+/// Kills every child, and their children as they become init's, until none is left. Each round
+/// stops all of them first, so that a process that forks faster than it can be killed can't win.
+pub(super) fn kill_descendants(proc: &OwnedFd) {
+    loop {
+        for signal in [libc::SIGSTOP, libc::SIGKILL] {
+            for_each_child(proc, |pid| {
+                let _ = sys::signal::kill(pid, signal);
+            });
+        }
+        // Sleeps until one has ended: its children are init's own now.
+        match reap(Wait::Any) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return, // ECHILD: none is left.
+        }
+        while let Ok(Some(_)) = reap(Wait::AnyNow) {}
+    }
+}
+
+/// Calls `act` with every child of this process. The list comes from `/proc`; where the kernel
+/// doesn't keep one for each process, every process's parent is looked at.
+fn for_each_child(proc: &OwnedFd, mut act: impl FnMut(i32)) {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let children = rustix::fs::openat(proc, c"thread-self/children", flags, Mode::empty());
+    if let Ok(list) = children {
+        return read_numbers(&list, &mut act);
+    }
+    // A reading position of its own: the list is read from its start in every round.
+    let Ok(proc) = rustix::fs::openat(proc, c".", flags | OFlags::DIRECTORY, Mode::empty()) else {
+        return;
+    };
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 2048];
+    let mut entries = RawDir::new(&proc, &mut buffer);
+    while let Some(Ok(entry)) = entries.next() {
+        let pid = parse(entry.file_name().to_bytes());
+        if let Some(pid) = pid
+            && parent_of(&proc, entry.file_name()) == Some(own)
+        {
+            act(pid);
+        }
+    }
+}
+
+/// Reads decimal numbers that are apart by spaces.
+fn read_numbers(file: &OwnedFd, act: &mut impl FnMut(i32)) {
+    let mut buffer = [0_u8; 1024];
+    let mut number = None;
+    loop {
+        let count = match rustix::io::read(file, &mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => count,
+        };
+        for byte in buffer.iter().take(count) {
+            match byte {
+                b'0'..=b'9' => {
+                    let digit = i32::from(byte - b'0');
+                    number = Some(number.unwrap_or(0_i32).wrapping_mul(10).wrapping_add(digit));
+                }
+                _ => {
+                    if let Some(number) = number.take() {
+                        act(number);
+                    }
+                }
+            }
+        }
+    }
+    if let Some(number) = number {
+        act(number);
+    }
+}
+
+fn parse(name: &[u8]) -> Option<i32> {
+    if name.is_empty() {
+        return None;
+    }
+    name.iter().try_fold(0_i32, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| i32::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// The parent's id from `/proc/PID/stat`: the second field after the closing parenthesis of the
+/// program's name, which may contain anything.
+fn parent_of(proc: &OwnedFd, pid: &std::ffi::CStr) -> Option<i32> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let process = rustix::fs::openat(proc, pid, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let stat = rustix::fs::openat(process.ok()?, c"stat", flags, Mode::empty()).ok()?;
+    let mut buffer = [0_u8; 512];
+    let count = rustix::io::read(&stat, &mut buffer).ok()?;
+    let text = buffer.get(..count)?;
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = text.get(end + 2..)?.split(|byte| *byte == b' ');
+    parse(fields.nth(1)?)
+}

@@ -1,0 +1,75 @@
+//! Id maps of user namespaces, and of mounts.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::plan::step::{IdMap, OwnerMap};
+use crate::sys::clone::{clone_and_run, flags};
+use crate::sys::exec::{CloseMode, close_range, exit_now};
+
+/// Why a map couldn't be written: which file, and the error.
+#[derive(Debug)]
+pub(super) struct MapError {
+    pub(super) file: &'static str,
+    pub(super) errno: i32,
+}
+
+/// Writes the maps of the user namespace that process `pid` was born in.
+pub(super) fn write(pid: i32, map: &IdMap) -> Result<(), MapError> {
+    let (inside, outside) = (map.inside, map.outside);
+    if !map.keep_setgroups {
+        // Else an unprivileged process could drop a group that denies it access.
+        write_file(pid, "setgroups", "deny")?;
+    }
+    write_file(pid, "uid_map", &format!("{} {} 1", inside.uid, outside.uid))?;
+    write_file(pid, "gid_map", &format!("{} {} 1", inside.gid, outside.gid))
+}
+
+fn write_file(pid: i32, file: &'static str, text: &str) -> Result<(), MapError> {
+    let fail = |errno: rustix::io::Errno| MapError { file, errno: errno.raw_os_error() };
+    let path = PathBuf::from(format!("/proc/{pid}/{file}"));
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(&path, flags, Mode::empty()).map_err(fail)?;
+    rustix::io::write(&opened, text.as_bytes()).map_err(fail).map(drop)
+}
+
+/// A user namespace for an idmapped mount (`mount_setattr(2)`): ids on disk are its inside, ids
+/// as they are seen its outside. It is made by a process that lives only for that.
+pub(super) fn namespace(map: OwnerMap) -> Result<OwnedFd, String> {
+    let fail = |what: &str, errno: i32| {
+        format!("can't make an id map for a mount: {what}: {}", crate::error::errno_text(errno))
+    };
+    let (wait, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|errno| fail("pipe2(2)", errno.raw_os_error()))?;
+    match clone_waiting(&wait, &go) {
+        Err(errno) => Err(fail("clone3(2)", errno.raw_os_error())),
+        Ok(pid) => {
+            let maps = IdMap { inside: map.on_disk, outside: map.seen_as, keep_setgroups: true };
+            let written = write(pid, &maps)
+                .map_err(|error| fail(error.file, error.errno));
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let opened = written.and_then(|()| {
+                rustix::fs::open(format!("/proc/{pid}/ns/user"), flags, Mode::empty())
+                    .map_err(|errno| fail("ns/user", errno.raw_os_error()))
+            });
+            // End of file lets the process go.
+            drop(go);
+            let _ = crate::sys::wait::reap(crate::sys::wait::Wait::For(pid));
+            opened
+        }
+    }
+}
+
+/// Starts a process in a new user namespace that does nothing until `go` is closed.
+fn clone_waiting(wait: &OwnedFd, go: &OwnedFd) -> Result<i32, rustix::io::Errno> {
+    let cloned = clone_and_run(flags::NEWUSER, None, || {
+        let number = go.as_raw_fd().cast_unsigned();
+        if close_range(number, number, CloseMode::Now).is_ok() {
+            let _ = rustix::io::read(wait, &mut [0_u8; 1]);
+        }
+        exit_now(0)
+    })?;
+    Ok(cloned.pid)
+}

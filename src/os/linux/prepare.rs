@@ -1,0 +1,343 @@
+//! From a plan to a [`Prepared`] sandbox: strings, filters, rules and descriptors. What is
+//! allocated for a launch is allocated here.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::child::ops::{
+    ChildOp, Credentials, ExpectedCapabilities, LandlockPath, Place, Program, TmpfsOptions,
+};
+use crate::error::LaunchError;
+use super::{idmap, seccomp};
+use crate::plan::facts::Resource;
+use crate::plan::order::Actor;
+use crate::plan::step::{Bind, LandlockRules, NewRoot, Step, Tmpfs};
+use crate::plan::{Expected, Plan};
+use crate::policy::arch::Arch;
+use crate::policy::limits::TreeLimits;
+use crate::profile::vocabulary::{Layer, Stdin};
+use crate::sys::exec::StringArray;
+use crate::sys::landlock::RulesetAttributes;
+use crate::sys::mount::attribute;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    /// The program and its arguments; the first is what it is called.
+    pub words: Vec<std::ffi::OsString>,
+    /// Its environment.
+    pub environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+}
+
+/// Everything a launch needs, made ready.
+pub(crate) struct Prepared {
+    /// What the child does.
+    pub(super) program: Program,
+    /// For each step of the child's two programs, which step of the plan it belongs to.
+    pub(super) origins: [Vec<usize>; 2],
+    /// The plan itself, for messages and for looking from outside.
+    pub(super) plan: Plan,
+    /// What the cgroup is to limit, if one is made.
+    pub(super) cgroup: Option<TreeLimits>,
+}
+
+/// Prepares a plan and a command.
+pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, LaunchError> {
+    let mut init = Vec::new();
+    let mut target = Vec::new();
+    let mut origins = [Vec::new(), Vec::new()];
+    let mut cgroup = None;
+    for (number, step) in plan.steps.iter().enumerate() {
+        if let Step::CreateCgroup(limits) = step {
+            cgroup = Some(limits.clone());
+        }
+        let list = if step.actor() == Actor::Target { &mut target } else { &mut init };
+        let before = list.len();
+        translate(step, plan, list)
+            .map_err(|problem| LaunchError::preparing(step.layer(), problem))?;
+        let added = list.len() - before;
+        origins[usize::from(step.actor() == Actor::Target)]
+            .extend(std::iter::repeat_n(number, added));
+    }
+    let strings = |problem| LaunchError::preparing(Layer::Environment, problem);
+    let proc = if plan.supervision.pid_namespace { None } else { Some(open_proc()?) };
+    let program = Program {
+        init,
+        target,
+        candidates: candidates(command).map_err(strings)?,
+        arguments: arguments(command).map_err(strings)?,
+        environment: environment(command).map_err(strings)?,
+        pid_namespace: plan.supervision.pid_namespace,
+        proc,
+    };
+    Ok(Prepared { program, origins, plan: plan.clone(), cgroup })
+}
+
+/// What went wrong while preparing a step.
+type Problem = String;
+
+fn open_proc() -> Result<OwnedFd, LaunchError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(c"/proc", flags, Mode::empty()).map_err(|errno| {
+        let text = format!("can't open /proc, by which the process tree is found: {errno}");
+        LaunchError::preparing(Layer::ProcessTree, text)
+    })
+}
+
+fn text(bytes: &OsStr) -> Result<CString, Problem> {
+    CString::new(bytes.as_bytes()).map_err(|_| format!("{} contains a NUL byte", bytes.display()))
+}
+
+fn host_path(path: &Path) -> Result<CString, Problem> {
+    text(path.as_os_str())
+}
+
+/// A path inside the sandbox, relative to its root.
+fn inner_path(path: &Path) -> Result<CString, Problem> {
+    text(path.strip_prefix("/").unwrap_or(path).as_os_str())
+}
+
+fn place(path: &Path) -> Result<Place, Problem> {
+    let parent = path.parent().ok_or("the root itself can't be made")?;
+    let name = path.file_name().ok_or("the path doesn't end with a name")?;
+    Ok(Place { parent: inner_path(parent)?, name: text(name)? })
+}
+
+/// Turns a step of the plan into the child's; steps of the parent's become none.
+fn translate(step: &Step, plan: &Plan, list: &mut Vec<ChildOp>) -> Result<(), Problem> {
+    let op = match step {
+        Step::CreateCgroup(_) | Step::Clone(_) | Step::StartTarget => return Ok(()),
+        Step::MapIds(_) => {
+            // The parent writes the maps; init's first step is to wait for that.
+            list.push(ChildOp::AwaitIdMaps);
+            return Ok(());
+        }
+        // Its files exist only once the cgroup does; the launch fills them in.
+        Step::JoinCgroup => ChildOp::JoinCgroup(Vec::new()),
+        Step::NewSession | Step::TargetSession => ChildOp::NewSession,
+        Step::NewCgroupNamespace => ChildOp::NewCgroupNamespace,
+        Step::AdoptIds(ids) | Step::SetIds(ids) => ChildOp::SetIds { uid: ids.uid, gid: ids.gid },
+        Step::SetGroups(groups) => ChildOp::SetGroups(
+            groups.iter().map(|group| rustix::process::Gid::from_raw(*group)).collect(),
+        ),
+        Step::SetHostname(name) => ChildOp::SetHostname(name.as_bytes().to_vec()),
+        Step::LoopbackUp => ChildOp::LoopbackUp,
+        Step::DropBoundingSet(kept) => ChildOp::DropBoundingSet(*kept),
+        Step::LockSecurebits(kept) => ChildOp::LockSecurebits(*kept),
+        Step::SetCapabilities(kept) => ChildOp::SetCapabilities(*kept),
+        Step::NoNewPrivs => ChildOp::NoNewPrivs,
+        Step::SetNice(nice) => ChildOp::SetNice(i32::from(*nice)),
+        Step::SetAffinity(processors) => ChildOp::SetAffinity(cpu_set(processors)),
+        Step::Stdio(Stdin::Inherit) => return Ok(()),
+        Step::Stdio(Stdin::Null) => ChildOp::Stdin(open_null()?),
+        Step::SetUmask(mask) => ChildOp::SetUmask(*mask),
+        Step::ChangeDirectory(path) => ChildOp::ChangeDirectory(host_path(path)?),
+        Step::FindProgram => ChildOp::FindProgram,
+        Step::Landlock(rules) => landlock(rules)?,
+        Step::CloseDescriptors(kept) => return close_descriptors(kept, list),
+        Step::SetRlimit { resource, limit, .. } => {
+            ChildOp::SetRlimit { resource: rlimit(*resource), limit: *limit }
+        }
+        Step::ResetSignals => ChildOp::ResetSignals,
+        Step::Verify => {
+            list.push(ChildOp::ReadBack(Box::new(credentials(&plan.expected))));
+            ChildOp::AwaitInspection
+        }
+        Step::Seccomp { policy, .. } => filter(policy)?,
+        Step::Exec => ChildOp::Exec,
+        _ => mount(step)?,
+    };
+    list.push(op);
+    Ok(())
+}
+
+fn mount(step: &Step) -> Result<ChildOp, Problem> {
+    Ok(match step {
+        Step::PrivateMounts => ChildOp::PrivateMounts,
+        Step::PrepareMask => ChildOp::PrepareMask,
+        Step::NewRoot(NewRoot::Empty) => ChildOp::NewEmptyRoot,
+        Step::NewRoot(NewRoot::Tree(path)) => ChildOp::NewTreeRoot(host_path(path)?),
+        Step::Directory { path, mode } => ChildOp::Directory { place: place(path)?, mode: *mode },
+        Step::EmptyFile(path) => ChildOp::EmptyFile(place(path)?),
+        Step::Symlink { path, text: says } => {
+            ChildOp::Symlink { place: place(path)?, text: text(says.as_os_str())? }
+        }
+        Step::Bind(bind) => bind_op(bind)?,
+        Step::Tmpfs(tmpfs) => tmpfs_op(tmpfs)?,
+        Step::Proc(path) => ChildOp::Proc(inner_path(path)?),
+        Step::DevPts(path) => ChildOp::DevPts(inner_path(path)?),
+        Step::ReadOnly { path, .. } => ChildOp::ReadOnly(inner_path(path)?),
+        Step::Mask { path, .. } => ChildOp::Mask(inner_path(path)?),
+        Step::SealRoot => ChildOp::SealRoot,
+        Step::EnterRoot => ChildOp::EnterRoot,
+        other => return Err(format!("the step {other:?} has no counterpart in the child")),
+    })
+}
+
+fn bind_op(bind: &Bind) -> Result<ChildOp, Problem> {
+    let mut attributes = attribute::NOSUID;
+    if !bind.device {
+        attributes |= attribute::NODEV;
+    }
+    if !bind.writable {
+        attributes |= attribute::RDONLY;
+    }
+    if !bind.executable {
+        attributes |= attribute::NOEXEC;
+    }
+    Ok(ChildOp::Bind {
+        source: host_path(&bind.source)?,
+        target: inner_path(&bind.target)?,
+        attributes,
+        id_map: bind.map_owner.map(idmap::namespace).transpose()?,
+    })
+}
+
+fn tmpfs_op(tmpfs: &Tmpfs) -> Result<ChildOp, Problem> {
+    let number = |text: String| CString::new(text).map_err(|_| "a number with a NUL".to_owned());
+    let executable = if tmpfs.executable { 0 } else { attribute::NOEXEC };
+    let owner = match tmpfs.owner {
+        None => None,
+        Some(ids) => Some((number(ids.uid.to_string())?, number(ids.gid.to_string())?)),
+    };
+    Ok(ChildOp::Tmpfs {
+        target: inner_path(&tmpfs.target)?,
+        options: TmpfsOptions {
+            size: number(tmpfs.size.to_string())?,
+            mode: number(format!("{:o}", tmpfs.mode))?,
+            owner,
+        },
+        attributes: attribute::NOSUID | attribute::NODEV | executable,
+    })
+}
+
+fn open_null() -> Result<OwnedFd, Problem> {
+    rustix::fs::open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| format!("can't open /dev/null: {errno}"))
+}
+
+fn cpu_set(processors: &[u32]) -> rustix::thread::CpuSet {
+    let mut set = rustix::thread::CpuSet::new();
+    for processor in processors.iter().map(|number| *number as usize) {
+        if processor < rustix::thread::CpuSet::MAX_CPU {
+            set.set(processor);
+        }
+    }
+    set
+}
+
+pub(super) fn rlimit(resource: Resource) -> rustix::process::Resource {
+    use rustix::process::Resource as Kernel;
+    match resource {
+        Resource::AddressSpace => Kernel::As,
+        Resource::Core => Kernel::Core,
+        Resource::CpuTime => Kernel::Cpu,
+        Resource::FileSize => Kernel::Fsize,
+        Resource::OpenFiles => Kernel::Nofile,
+        Resource::Processes => Kernel::Nproc,
+        Resource::Stack => Kernel::Stack,
+    }
+}
+
+fn landlock(rules: &LandlockRules) -> Result<ChildOp, Problem> {
+    use std::os::fd::AsFd;
+    let attributes = RulesetAttributes {
+        access_fs: rules.handled_fs,
+        access_net: rules.handled_net,
+        scoped: rules.scoped,
+    };
+    let ruleset = crate::sys::landlock::create_ruleset(&attributes)
+        .map_err(|errno| format!("landlock_create_ruleset(2): {errno}"))?;
+    for (port, access) in &rules.ports {
+        crate::sys::landlock::add_port_rule(ruleset.as_fd(), *port, *access)
+            .map_err(|errno| format!("landlock_add_rule(2) for TCP port {port}: {errno}"))?;
+    }
+    // Paths can only be opened in the finished root: the child adds their rules.
+    let path = |rule: &crate::plan::step::LandlockPath| {
+        let path = host_path(&rule.path)?;
+        Ok(LandlockPath { path, access: rule.access, optional: rule.optional })
+    };
+    let paths = rules.paths.iter().map(path).collect::<Result<_, Problem>>()?;
+    Ok(ChildOp::Landlock { ruleset, paths })
+}
+
+fn close_descriptors(kept: &[u32], list: &mut Vec<ChildOp>) -> Result<(), Problem> {
+    let mut kept = kept.to_vec();
+    kept.sort_unstable();
+    let mut ranges = Vec::new();
+    let mut first = 3;
+    for descriptor in &kept {
+        if *descriptor > first {
+            ranges.push((first, descriptor - 1));
+        }
+        first = descriptor + 1;
+        let number = i32::try_from(*descriptor).map_err(|_| "descriptor out of range")?;
+        list.push(ChildOp::KeepDescriptor(number));
+    }
+    ranges.push((first, u32::MAX));
+    list.push(ChildOp::CloseDescriptors(ranges));
+    Ok(())
+}
+
+fn filter(policy: &crate::policy::seccomp::SeccompPolicy) -> Result<ChildOp, Problem> {
+    let arch = Arch::current().ok_or("no table of system calls for this architecture")?;
+    let program = seccomp::compile(policy, arch).map_err(|error| error.to_string())?;
+    let instructions = program.instructions().iter().map(|i| crate::sys::seccomp::Instruction {
+        code: i.code,
+        jt: i.jt,
+        jf: i.jf,
+        k: i.k,
+    });
+    Ok(ChildOp::Seccomp(instructions.collect()))
+}
+
+fn credentials(expected: &Expected) -> Credentials {
+    Credentials {
+        ids: expected.ids.map(|ids| (ids.uid, ids.gid)),
+        groups: expected.groups.clone(),
+        capabilities: expected
+            .capabilities
+            .map(|caps| ExpectedCapabilities { kept: caps.kept, bounding: caps.bounding }),
+        rlimits: expected.rlimits.iter().map(|(what, limit)| (rlimit(*what), *limit)).collect(),
+    }
+}
+
+/// Where `PATH` is searched when the sandbox's environment has none.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+/// The paths at which the program may be. The search happens inside the sandbox; an empty part of
+/// `PATH` would mean the working directory, which an untrusted tree could plant a program in.
+fn candidates(command: &CommandLine) -> Result<Vec<CString>, Problem> {
+    let name = command.words.first().ok_or("no command was given")?;
+    if name.as_bytes().contains(&b'/') {
+        return Ok(vec![text(name)?]);
+    }
+    let variable = |(key, value): &(std::ffi::OsString, std::ffi::OsString)| {
+        (key == "PATH").then(|| value.clone())
+    };
+    let path = command.environment.iter().find_map(variable);
+    std::env::split_paths(&path.unwrap_or_else(|| DEFAULT_PATH.into()))
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| text(directory.join(name).as_os_str()))
+        .collect()
+}
+
+fn arguments(command: &CommandLine) -> Result<StringArray, Problem> {
+    let words = command.words.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
+    Ok(StringArray::new(words))
+}
+
+fn environment(command: &CommandLine) -> Result<StringArray, Problem> {
+    let entry = |(key, value): &(std::ffi::OsString, std::ffi::OsString)| {
+        let mut entry = key.clone();
+        entry.push("=");
+        entry.push(value);
+        text(&entry)
+    };
+    let entries = command.environment.iter().map(entry).collect::<Result<_, _>>()?;
+    Ok(StringArray::new(entries))
+}
