@@ -1,5 +1,6 @@
 //! Room 1: from the text of a profile to a [`Profile`](model::Profile), with the place of every value.
 pub mod diagnostic;
+pub mod expand;
 pub mod layering;
 pub mod model;
 pub mod names;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use jsonc_parser::ast::Value;
 
-use super::super::diagnostic::{Problem, quoted};
-use super::super::source::Spanned;
-use super::super::suggest;
-use super::super::vocabulary::{Enforcement, Layer, Namespace};
 use super::reader::{Reader, entries};
 use super::scalars;
+use crate::profile::diagnostic::{Problem, quoted};
+use crate::profile::source::Spanned;
+use crate::profile::suggest;
+use crate::profile::vocabulary::{Enforcement, Layer, Namespace};
 
 pub(super) fn enforcement(
     reader: &mut Reader,

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use jsonc_parser::ast::Value;
 
-use super::super::diagnostic::{Diagnostic, Problem, quoted};
-use super::super::layering::normalized;
-use super::super::model::{Filesystem, Mount, MountKind, RootSource};
-use super::super::source::Spanned;
-use super::super::suggest;
-use super::super::vocabulary::Access;
 use super::limits;
 use super::paths;
 use super::reader::{Fields, Reader};
 use super::scalars;
+use crate::profile::diagnostic::{Diagnostic, Problem, quoted};
+use crate::profile::layering::normalized;
+use crate::profile::model::{Filesystem, Mount, MountKind, RootSource};
+use crate::profile::source::Spanned;
+use crate::profile::suggest;
+use crate::profile::vocabulary::Access;
 
 /// Every key that some type of mount has.
 const MOUNT_KEYS: &[&str] = &[

@@ -7,7 +7,7 @@ use jsonc_parser::ast::{Object, ObjectProp, ObjectPropName, StringLit, Value};
 use jsonc_parser::common::Range as Span;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
-use super::super::diagnostic::Problem;
+use crate::profile::diagnostic::Problem;
 
 /// A problem and the bytes it is about.
 type Located = (Range<usize>, Problem);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jsonc_parser::ast::Value;
 
-use super::super::diagnostic::{Problem, quoted};
-use super::super::model::{Io, Limits, Setting};
-use super::super::units;
 use super::reader::{Fields, Reader};
 use super::scalars;
+use crate::profile::diagnostic::{Problem, quoted};
+use crate::profile::model::{Io, Limits, Setting};
+use crate::profile::units;
 
 /// Above every number of processors Linux can be built for (`CONFIG_NR_CPUS`); keeps a range like
 /// `0-4294967295` from being written out.

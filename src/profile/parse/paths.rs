@@ -5,11 +5,11 @@
 
 use jsonc_parser::ast::Value;
 
-use super::super::diagnostic::{Problem, quoted};
-use super::super::source::Spanned;
-use super::super::template::Piece;
 use super::reader::Reader;
 use super::scalars;
+use crate::profile::diagnostic::{Problem, quoted};
+use crate::profile::source::Spanned;
+use crate::profile::template::Piece;
 
 /// `PATH_MAX` of the kernel, the final NUL included.
 const PATH_MAX: usize = 4096;

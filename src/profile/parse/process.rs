@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use jsonc_parser::ast::Value;
 
-use super::super::diagnostic::{Problem, quoted};
-use super::super::model::{Environment, Process, Template};
-use super::super::source::Spanned;
-use super::super::vocabulary::Stdin;
 use super::limits;
 use super::paths;
 use super::reader::{Fields, Reader, entries};
 use super::scalars;
+use crate::profile::diagnostic::{Problem, quoted};
+use crate::profile::model::{Environment, Process, Template};
+use crate::profile::source::Spanned;
+use crate::profile::vocabulary::Stdin;
 
 /// `__NEW_UTS_LEN` of the kernel.
 const MAX_HOSTNAME: usize = 64;

@@ -5,9 +5,12 @@ use std::ops::Range;
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 
-use super::super::diagnostic::{Diagnostic, Problem, quoted};
-use super::super::source::{Origin, SourceId, Spanned};
-use super::super::suggest;
+use crate::profile::diagnostic::{Diagnostic, Problem, quoted};
+use crate::profile::source::{Origin, SourceId, Spanned};
+use crate::profile::suggest;
+
+/// A text with more problems than this is no profile; finding the line of each would take forever.
+const MAX_DIAGNOSTICS: usize = 1000;
 
 /// The text being read, and what was found wrong so far.
 pub(super) struct Reader<'t> {
@@ -23,6 +26,7 @@ impl<'t> Reader<'t> {
 
     /// All problems, in the order of their places.
     pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        // Stable, so that the first found of one place comes first.
         self.diagnostics.sort_by_key(|diagnostic| {
             diagnostic.origin.place().map_or(0, |(_, range)| range.start)
         });
@@ -30,7 +34,9 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        if self.diagnostics.len() < MAX_DIAGNOSTICS {
+            self.diagnostics.push(diagnostic);
+        }
     }
 
     /// Reports a problem of a whole value.

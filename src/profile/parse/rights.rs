@@ -3,14 +3,14 @@
 
 use jsonc_parser::ast::Value;
 
-use super::super::diagnostic::{Problem, quoted};
-use super::super::model::{Capabilities, IdOrName, Landlock, Network, User};
-use super::super::source::Spanned;
-use super::super::vocabulary::{LandlockScope, NetworkMode};
-use super::super::{names, suggest};
 use super::paths;
 use super::reader::{Fields, Reader};
 use super::scalars;
+use crate::profile::diagnostic::{Problem, quoted};
+use crate::profile::model::{Capabilities, IdOrName, Landlock, Network, User};
+use crate::profile::source::Spanned;
+use crate::profile::vocabulary::{LandlockScope, NetworkMode};
+use crate::profile::{names, suggest};
 
 /// The largest id: the one above it, -1, means "no change" to the kernel.
 const MAX_ID: u32 = u32::MAX - 1;

@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 
 use jsonc_parser::ast::Value;
 
-use super::super::diagnostic::{Problem, quoted};
-use super::super::source::Spanned;
-use super::super::{suggest, template};
 use super::reader::Reader;
+use crate::profile::diagnostic::{Problem, quoted};
+use crate::profile::source::Spanned;
+use crate::profile::{suggest, template};
 
 /// A string that may be empty. It can't have a NUL byte: everything ends up in a C string.
 pub(super) fn text<'v>(reader: &mut Reader, value: &'v Value<'v>) -> Option<&'v str> {

@@ -2,13 +2,13 @@
 
 use jsonc_parser::ast::Value;
 
-use super::super::diagnostic::{Diagnostic, Problem, quoted};
-use super::super::model::{ArgumentRule, Seccomp, SeccompRule};
-use super::super::source::Spanned;
-use super::super::vocabulary::{ArgumentOperator, SeccompAction};
-use super::super::{names, suggest};
 use super::reader::{Fields, Reader};
 use super::scalars;
+use crate::profile::diagnostic::{Diagnostic, Problem, quoted};
+use crate::profile::model::{ArgumentRule, Seccomp, SeccompRule};
+use crate::profile::source::Spanned;
+use crate::profile::vocabulary::{ArgumentOperator, SeccompAction};
+use crate::profile::{names, suggest};
 
 /// The actions that aren't errors.
 const ACTIONS: [&str; 3] = ["allow", "log", "kill"];
