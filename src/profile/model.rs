@@ -250,7 +250,7 @@ pub struct SeccompRule {
 }
 
 /// A condition on one argument of a system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ArgumentRule {
     /// Which argument, from 0 to 5.
     pub index: u8,
