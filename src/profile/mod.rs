@@ -2,4 +2,5 @@
 pub mod diagnostic;
 pub mod model;
 pub mod source;
+pub mod suggest;
 pub mod vocabulary;
