@@ -283,3 +283,11 @@ pub enum SeccompAction {
     /// Kill the process with `SIGSYS`.
     Kill,
 }
+
+impl SeccompAction {
+    /// Whether the call is carried out.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Allow | Self::Log)
+    }
+}

@@ -1,0 +1,161 @@
+//! Which system calls may be made, and with which arguments.
+//!
+//! What happens to a call is decided by the first of these that speaks of it:
+//!
+//! 1. the profile's `rules`, in order, if all conditions hold;
+//! 2. `deny`, for a call by its own name: `EPERM`;
+//! 3. the guards of dangerous groups that are not allowed (see [`groups`]): each has its `errno`.
+//!    Neither a name in `allow` nor the default action lifts them; allowing the group does, and
+//!    so does a rule;
+//! 4. `allow`, for a call by its own name;
+//! 5. `deny`, for a group;
+//! 6. `allow`, for a group;
+//! 7. for `clone3` and `openat2`, whose arguments a filter can't see: `ENOSYS`
+//!    ([`groups::OPAQUE_CALLS`]), also where 2 and 5 speak of them;
+//! 8. the default action, `EPERM` unless the profile says otherwise.
+//!
+//! Numbers that have no name, because the call is newer than our tables, get `ENOSYS` whatever
+//! the default action is: nobody can have judged them. So do the calls of the x32 interface.
+//!
+//! A section with neither `allow` nor `default` allows [`DEFAULT_GROUP`]: `"deny"` and `"rules"`
+//! alone refine the usual set.
+
+mod condition;
+pub mod groups;
+mod resolve;
+
+use std::collections::BTreeMap;
+
+use crate::policy::arch::{self, Arch};
+use crate::profile::vocabulary::SeccompAction;
+pub use condition::{Condition, Test, Width};
+
+/// What a section allows that says neither what to allow nor what the default is.
+pub const DEFAULT_GROUP: &str = "@default";
+
+/// What happens to some calls of one name: all conditions hold, then the action.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rule {
+    /// What must hold, and never nothing.
+    pub conditions: Vec<Condition>,
+    /// What happens then.
+    pub action: SeccompAction,
+}
+
+/// What happens to all calls of one name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Treatment {
+    /// The first rule that holds decides.
+    pub rules: Vec<Rule>,
+    /// What happens if none does.
+    pub otherwise: SeccompAction,
+}
+
+impl Treatment {
+    /// The same for every call, whatever its arguments.
+    #[must_use]
+    pub const fn always(action: SeccompAction) -> Self {
+        Self { rules: Vec::new(), otherwise: action }
+    }
+
+    /// What happens to a call with these arguments.
+    #[must_use]
+    pub fn decide(&self, arguments: &[u64; 6]) -> SeccompAction {
+        let holds = |rule: &&Rule| rule.conditions.iter().all(|one| one.holds(arguments));
+        self.rules.iter().find(holds).map_or(self.otherwise, |rule| rule.action)
+    }
+}
+
+/// Whether a call gets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Whatever its arguments.
+    Always,
+    /// Depending on its arguments.
+    Sometimes,
+    /// Whatever its arguments, no.
+    Never,
+}
+
+/// What happens to every system call.
+///
+/// It is the same on all architectures: calls go by their names. Calls through a foreign
+/// architecture's interface have no place in it; filters kill the process for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeccompPolicy {
+    /// Complete: every name of every architecture.
+    calls: BTreeMap<&'static str, Treatment>,
+    unknown: SeccompAction,
+}
+
+impl SeccompPolicy {
+    /// Lets everything through but what takes over a terminal (`ioctl` `TIOCSTI`, `TIOCLINUX`),
+    /// and what would get round that: x32, and (in the filter) foreign architectures.
+    ///
+    /// It stands in where a command shares a terminal with its caller and the seccomp layer is
+    /// off.
+    #[must_use]
+    pub fn guard() -> Self {
+        let all = arch::call_names().into_iter();
+        let mut calls: BTreeMap<_, _> =
+            all.map(|call| (call, Treatment::always(SeccompAction::Allow))).collect();
+        let group = groups::find("@terminal-injection");
+        for guard in group.iter().flat_map(|group| group.guards) {
+            if let Some(treatment) = calls.get_mut(guard.what.call) {
+                treatment.rules.push(Rule::from(guard));
+            }
+        }
+        Self { calls, unknown: SeccompAction::Allow }
+    }
+
+    /// What happens to the calls of one name; `None` if no architecture has it.
+    #[must_use]
+    pub fn treatment(&self, call: &str) -> Option<&Treatment> {
+        self.calls.get(arch::canonical_name(call)?)
+    }
+
+    /// What happens to a call by number, with its six arguments, made through the native
+    /// interface of an architecture.
+    #[must_use]
+    pub fn decide(&self, arch: Arch, number: u32, arguments: &[u64; 6]) -> SeccompAction {
+        match arch.call(number).and_then(|call| self.calls.get(call)) {
+            Some(treatment) => treatment.decide(arguments),
+            None => self.unnamed(arch, number),
+        }
+    }
+
+    /// What happens to a number without a name.
+    #[must_use]
+    pub fn unnamed(&self, arch: Arch, number: u32) -> SeccompAction {
+        if arch.x32_calls().iter().any(|range| range.contains(&number)) {
+            SeccompAction::Errno(groups::ENOSYS)
+        } else {
+            self.unknown
+        }
+    }
+
+    /// Whether a call gets through; never, if no architecture has it.
+    #[must_use]
+    pub fn permits(&self, call: &str) -> Verdict {
+        let Some(treatment) = self.treatment(call) else { return Verdict::Never };
+        let mut rules = treatment.rules.iter();
+        let otherwise = treatment.otherwise.passes();
+        if rules.any(|rule| rule.action.passes() != otherwise) {
+            Verdict::Sometimes
+        } else if otherwise {
+            Verdict::Always
+        } else {
+            Verdict::Never
+        }
+    }
+}
+
+impl From<&groups::Guard> for Rule {
+    fn from(guard: &groups::Guard) -> Self {
+        let action = SeccompAction::Errno(guard.errno);
+        Self { conditions: guard.what.conditions.to_vec(), action }
+    }
+}
+
+#[cfg(test)]
+mod tests;

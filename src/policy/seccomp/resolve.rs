@@ -1,0 +1,234 @@
+//! From the `seccomp` section of a profile to a policy.
+
+use std::collections::BTreeSet;
+
+use super::condition::{Condition, Test, Width};
+use super::groups::{self, ENOSYS, EPERM, Guard, Use};
+use super::{DEFAULT_GROUP, Rule, SeccompPolicy, Treatment};
+use crate::policy::arch;
+use crate::profile::diagnostic::Diagnostic;
+use crate::profile::model::{ArgumentRule, Seccomp, SeccompRule};
+use crate::profile::source::{Origin, Spanned};
+use crate::profile::suggest;
+use crate::profile::vocabulary::{ArgumentOperator, SeccompAction};
+
+/// The greatest error number; the kernel takes greater ones down to it.
+const MAX_ERRNO: u16 = 4095;
+
+impl SeccompPolicy {
+    /// Makes a policy of a profile's section.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the section, each at its place: names that no architecture
+    /// knows, conditions that can't be met, numbers out of range.
+    pub fn resolve(section: &Seccomp) -> Result<Self, Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let usual = [Spanned::from(DEFAULT_GROUP.to_owned())];
+        let nothing_said = section.allow.is_empty() && section.default.is_none();
+        let allow = if nothing_said { &usual[..] } else { &section.allow[..] };
+        let default = section.default.unwrap_or(SeccompAction::Errno(EPERM).into());
+        check_action(default.value, default.origin, &mut problems);
+        let allow = Selection::of(allow, &mut problems);
+        let deny = Selection::of(&section.deny, &mut problems);
+        let rules = section.rules.iter().flat_map(|one| rules(one, &mut problems)).collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let guards = guards(&allow, &deny);
+        let wanted = Wanted { allow, deny, rules, guards, default: default.value };
+        let calls = arch::call_names().into_iter().map(|call| (call, wanted.treatment(call)));
+        Ok(Self { calls: calls.collect(), unknown: SeccompAction::Errno(ENOSYS) })
+    }
+}
+
+/// What a section says, with its names looked up.
+struct Wanted {
+    allow: Selection,
+    deny: Selection,
+    rules: Vec<(&'static str, Rule)>,
+    /// Of groups that are not allowed.
+    guards: Vec<&'static Guard>,
+    default: SeccompAction,
+}
+
+impl Wanted {
+    fn treatment(&self, call: &'static str) -> Treatment {
+        let mut rules = Vec::new();
+        if call == "prctl" {
+            rules.push(read_mode_back());
+        }
+        for (_, rule) in self.rules.iter().filter(|(name, _)| *name == call) {
+            if rule.conditions.is_empty() {
+                return Treatment { rules, otherwise: rule.action };
+            }
+            rules.push(rule.clone());
+        }
+        let mut rest = self.by_lists(call);
+        rules.append(&mut rest.rules);
+        Treatment { rules, otherwise: rest.otherwise }
+    }
+
+    /// What happens to a call that no rule of the profile decides.
+    fn by_lists(&self, call: &'static str) -> Treatment {
+        let opaque = groups::OPAQUE_CALLS.contains(&call);
+        let refusal = SeccompAction::Errno(if opaque { ENOSYS } else { EPERM });
+        let named = self.allow.calls.contains(call);
+        if self.deny.calls.contains(call) || (!named && self.deny.grouped.contains(call)) {
+            return Treatment::always(refusal);
+        }
+        let guards = self.guards.iter().filter(|guard| guard.what.call == call);
+        let mut rules: Vec<Rule> = guards.copied().map(Rule::from).collect();
+        if named {
+            return Treatment { rules, otherwise: SeccompAction::Allow };
+        }
+        rules.extend(self.deny.parts(call, refusal));
+        if self.allow.grouped.contains(call) {
+            return Treatment { rules, otherwise: SeccompAction::Allow };
+        }
+        rules.extend(self.allow.parts(call, SeccompAction::Allow));
+        let otherwise = if opaque { refusal } else { self.default };
+        if otherwise.passes() || rules.iter().any(|rule| rule.action.passes()) {
+            Treatment { rules, otherwise }
+        } else {
+            Treatment::always(otherwise)
+        }
+    }
+}
+
+/// The guards of all groups that are not allowed.
+fn guards(allow: &Selection, deny: &Selection) -> Vec<&'static Guard> {
+    let lifted = |name| allow.groups.contains(name) && !deny.groups.contains(name);
+    groups::all().filter(|group| !lifted(group.name)).flat_map(|group| group.guards).collect()
+}
+
+/// Just before exec, the launcher asks the kernel which seccomp mode it is in, with the filter in
+/// force. The answer tells a program nothing that its own refused calls don't.
+fn read_mode_back() -> Rule {
+    let conditions = vec![Condition::low(0, Test::Equal(groups::PR_GET_SECCOMP))];
+    Rule { conditions, action: SeccompAction::Allow }
+}
+
+/// The calls and groups of `allow` or `deny`.
+struct Selection {
+    /// Calls by their own name.
+    calls: BTreeSet<&'static str>,
+    /// Groups by name, and all that they include.
+    groups: BTreeSet<&'static str>,
+    /// Calls that the groups have as a whole.
+    grouped: BTreeSet<&'static str>,
+    /// Calls that the groups have in part.
+    parts: Vec<&'static Use>,
+}
+
+impl Selection {
+    fn of(names: &[Spanned<String>], problems: &mut Vec<Diagnostic>) -> Self {
+        let mut calls = BTreeSet::new();
+        let mut chosen = BTreeSet::new();
+        for name in names {
+            if let Some(group) = groups::find(name) {
+                groups::expand(group, &mut chosen);
+            } else if let Some(call) = arch::canonical_name(name) {
+                calls.insert(call);
+            } else {
+                problems.push(unknown_name(name));
+            }
+        }
+        let members = || groups::all().filter(|group| chosen.contains(group.name));
+        let grouped = members().flat_map(|group| group.calls).copied().collect();
+        let parts = members().flat_map(|group| group.parts).collect();
+        Self { calls, groups: chosen, grouped, parts }
+    }
+
+    /// A rule for each use of a call that the groups have of it.
+    fn parts(&self, call: &str, action: SeccompAction) -> impl Iterator<Item = Rule> {
+        let parts = self.parts.iter().filter(move |part| part.call == call);
+        parts.map(move |part| Rule { conditions: part.conditions.to_vec(), action })
+    }
+}
+
+/// One rule for each call that a rule of a profile names.
+fn rules(
+    written: &Spanned<SeccompRule>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<(&'static str, Rule)> {
+    check_action(written.action, written.origin, problems);
+    let mut conditions = Vec::new();
+    for argument in &written.arguments {
+        match condition(argument) {
+            Ok(condition) => conditions.push(condition),
+            Err(message) => problems.push(Diagnostic::new(message, written.origin)),
+        }
+    }
+    let mut rules = Vec::new();
+    for name in &written.calls {
+        match arch::canonical_name(name) {
+            Some(call) => {
+                rules.push((call, Rule { conditions: conditions.clone(), action: written.action }));
+            }
+            None if groups::find(name).is_some() => problems.push(
+                Diagnostic::new(
+                    format!("a rule can't be about a group of system calls: \"{}\"", name.value),
+                    name.origin,
+                )
+                .help("name the calls; groups go into \"allow\" and \"deny\""),
+            ),
+            None => problems.push(unknown_name(name)),
+        }
+    }
+    rules
+}
+
+fn condition(written: &ArgumentRule) -> Result<Condition, String> {
+    let width = if written.wide { Width::Full } else { Width::Low };
+    let value = written.value;
+    let masked = written.operator == ArgumentOperator::MaskedEqual;
+    let compared = if masked { value | written.mask } else { value };
+    if !written.wide && compared > u64::from(u32::MAX) {
+        return Err(format!("{compared:#x} is out of range: only 32 bits are compared"));
+    }
+    if masked && value & !written.mask != 0 {
+        return Err("the condition never holds: the value has bits outside the mask".to_owned());
+    }
+    let test = match written.operator {
+        ArgumentOperator::Equal => Test::Equal(value),
+        ArgumentOperator::NotEqual => Test::NotEqual(value),
+        ArgumentOperator::Less => Test::Less(value),
+        ArgumentOperator::LessOrEqual => Test::LessOrEqual(value),
+        ArgumentOperator::Greater => Test::Greater(value),
+        ArgumentOperator::GreaterOrEqual => Test::GreaterOrEqual(value),
+        ArgumentOperator::MaskedEqual => Test::MaskedEqual { mask: written.mask, value },
+    };
+    Condition::new(written.index, width, test)
+        .ok_or_else(|| format!("a system call has arguments 0 to 5, not {}", written.index))
+}
+
+fn check_action(action: SeccompAction, origin: Origin, problems: &mut Vec<Diagnostic>) {
+    if let SeccompAction::Errno(number) = action
+        && !(1..=MAX_ERRNO).contains(&number)
+    {
+        let message = format!("error number {number} is out of range: 1 to {MAX_ERRNO}");
+        problems.push(Diagnostic::new(message, origin));
+    }
+}
+
+fn unknown_name(name: &Spanned<String>) -> Diagnostic {
+    let wrong = name.as_str();
+    let bare = wrong.trim_start_matches('@');
+    let group_names = groups::all().map(|group| group.name);
+    if wrong.starts_with('@') {
+        let problem = format!("unknown group of system calls \"{wrong}\"");
+        let help = match arch::canonical_name(bare) {
+            Some(call) => format!("did you mean the system call \"{call}\"?"),
+            None => suggest::help(wrong, group_names),
+        };
+        return Diagnostic::new(problem, name.origin).help(help);
+    }
+    let problem = Diagnostic::new(format!("unknown system call \"{wrong}\""), name.origin);
+    if let Some(group) = groups::find(&format!("@{bare}")) {
+        return problem.help(format!("did you mean the group \"{}\"?", group.name));
+    }
+    match suggest::nearest(wrong, arch::call_names().into_iter().chain(group_names)) {
+        Some(near) => problem.help(format!("did you mean \"{near}\"?")),
+        None => problem.help("names are those of x86_64 and aarch64 in Linux 6.17"),
+    }
+}
