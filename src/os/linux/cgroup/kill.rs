@@ -42,10 +42,10 @@ fn empty(member: &Member, killer: Option<&Member>, deadline: Instant) -> Result<
             // Before 5.14, and in version 1: one by one, held still so that none forks away.
             Err(Errno::NOENT) => {
                 let freezer = killer.unwrap_or(member);
-                set_frozen(freezer, true);
+                freeze(freezer, deadline);
                 let swept = signal_tree(directory);
                 // In version 1 a frozen process doesn't even die.
-                set_frozen(freezer, false);
+                thaw(freezer);
                 swept
             }
             Err(other) => Err(other),
@@ -59,14 +59,32 @@ fn empty(member: &Member, killer: Option<&Member>, deadline: Instant) -> Result<
     Ok(())
 }
 
+/// How long to wait until all is frozen: a process in an uninterruptible sleep may take for ever.
+const FREEZING: Duration = Duration::from_millis(100);
+
 /// Freezing is a help, not a need: without it the killing goes on until nothing is left.
-fn set_frozen(member: &Member, frozen: bool) {
+fn freeze(member: &Member, deadline: Instant) {
     let directory = &member.directory;
-    let _ = match (member.version, frozen) {
-        (Version::V2, true) => directory.write("cgroup.freeze", "1"),
-        (Version::V2, false) => directory.write("cgroup.freeze", "0"),
-        (Version::V1, true) => directory.write("freezer.state", "FROZEN"),
-        (Version::V1, false) => directory.write("freezer.state", "THAWED"),
+    let (control, on, state, frozen) = match member.version {
+        Version::V1 => ("freezer.state", "FROZEN", "freezer.state", "FROZEN"),
+        Version::V2 => ("cgroup.freeze", "1", "cgroup.events", "frozen 1"),
+    };
+    if directory.write(control, on).is_err() {
+        return;
+    }
+    let deadline = deadline.min(Instant::now() + FREEZING);
+    let mut pause = Pause::default();
+    while directory.read(state).is_ok_and(|text| text.lines().all(|line| line != frozen))
+        && Instant::now() < deadline
+    {
+        std::thread::sleep(pause.next(deadline));
+    }
+}
+
+fn thaw(member: &Member) {
+    let _ = match member.version {
+        Version::V1 => member.directory.write("freezer.state", "THAWED"),
+        Version::V2 => member.directory.write("cgroup.freeze", "0"),
     };
 }
 

@@ -9,7 +9,8 @@ use crate::plan::facts::cgroup::Controller;
 pub struct Statistics {
     /// The most bytes of memory at one time, page cache included (version 2: since 5.19).
     pub memory_peak_bytes: Option<u64>,
-    /// Processes killed because of the memory limit.
+    /// Processes killed because of the memory limit. On version 2 the whole cgroup is killed, and
+    /// the kernel counts the first victim twice.
     pub oom_kills: Option<u64>,
     /// The most processes and threads at one time, the launcher's own init included (since 6.1).
     pub processes_peak: Option<u64>,

@@ -111,6 +111,55 @@ fn killing_leaves_nothing_alive_however_many_there_are_and_wherever_they_hid() {
     assert_eq!(host.left_behind(), [""; 0]);
 }
 
+fn kill_a_fork_bomb(host: &Host) {
+    let limits = TreeLimits { processes: Some(50), ..TreeLimits::default() };
+    let cgroup = host.create(&limits).expect("a cgroup");
+    let mut child = run_inside(&cgroup, "bomb() { bomb | bomb & }; while :; do bomb; done");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    cgroup.kill(LONG).expect("it can be emptied");
+    child.wait().expect("an end");
+    cgroup.remove(LONG).expect("it can be removed");
+    assert_eq!(host.left_behind(), [""; 0]);
+}
+
+#[test]
+fn a_fork_bomb_can_be_killed() {
+    let Some(host) = Host::with("fork bomb", &[Controller::Processes]) else { return };
+    kill_a_fork_bomb(&host);
+}
+
+#[test]
+fn a_fork_bomb_can_be_killed_by_version_1_alone() {
+    let test = "fork bomb on v1";
+    let Some(host) = Host::with(test, &[]) else { return };
+    let host = host.without_v2();
+    if !matches!(host.facts.supports.kill, Support::V1 { .. }) {
+        return skip(test, "cgroup-v1", &format!("freezer: {:?}", host.facts.supports.kill));
+    }
+    kill_a_fork_bomb(&host);
+}
+
+#[test]
+fn a_tighter_ancestor_on_version_1_holds_the_quota() {
+    let test = "ancestor";
+    let Some(mut host) = Host::with(test, &[]) else { return };
+    let Support::V1 { parent } = &host.facts.supports.cpu else {
+        return skip(test, "cgroup-v1", &format!("cpu: {:?}", host.facts.supports.cpu));
+    };
+    let mut inner = parent.clone();
+    let tight = TreeLimits { cpus: Some(250), ..TreeLimits::default() };
+    let outer = host.create(&tight).expect("a cgroup");
+    let directory = outer.directories().find(|path| path.starts_with(&inner.mount_point));
+    inner.directory = directory.expect("a part for cpu").to_path_buf();
+    host.facts.supports.cpu = Support::V1 { parent: inner };
+    let loose = TreeLimits { cpus: Some(1000), ..TreeLimits::default() };
+    let cgroup = host.create(&loose).expect("not an error");
+    let mechanism = &cgroup.in_force()[0].mechanism;
+    assert!(mechanism.contains("an ancestor (250/1000"), "{mechanism}");
+    drop(cgroup);
+    outer.remove(LONG).expect("it can be removed");
+}
+
 #[test]
 fn cgroups_made_inside_are_emptied_and_removed_too() {
     let Some(host) = Host::with("nested", &[Controller::Processes]) else { return };
@@ -219,7 +268,7 @@ fn the_launcher_steps_aside_in_a_delegated_cgroup_and_comes_back_after_the_last_
 
 #[test]
 fn what_dead_launchers_left_is_swept_and_what_is_in_use_stays() {
-    let Some(host) = Host::with("sweep", &[Controller::Kill]) else { return };
+    let Some(host) = Host::with("sweep", &[Controller::Processes]) else { return };
     let cgroup = host.create(&TreeLimits::default()).expect("a cgroup");
     let parents: Vec<_> = host.facts.parents().collect();
     let parent = parents.first().expect("a parent");
