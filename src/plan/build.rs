@@ -216,7 +216,7 @@ impl<'a> Builder<'a> {
         };
         let policy = &self.policy.seccomp;
         for call in ["execve", "exit_group", "write"] {
-            if policy.permits(call, arch) == Verdict::Never {
+            if policy.permits(call) == Verdict::Never {
                 let cause = Cause::new(
                     format!("the filter denies {call}, which starting any command needs"),
                     format!("add \"{call}\" to seccomp.allow in the profile"),
@@ -226,7 +226,7 @@ impl<'a> Builder<'a> {
         }
         self.steps.push(Step::Seccomp { policy: policy.clone(), layer: Layer::Seccomp });
         self.expected.seccomp = true;
-        self.enforced(Layer::Seccomp, format!("seccomp(2) filter for {arch}, installed last"));
+        self.enforced(Layer::Seccomp, format!("seccomp(2) filter for {}, installed last", arch.name()));
     }
 
     fn process_tree(&mut self) {

@@ -7,7 +7,7 @@ mod build;
 pub mod facts;
 mod filesystem;
 mod identity;
-mod landlock;
+pub mod landlock;
 mod limits;
 mod namespaces;
 pub mod order;

@@ -33,11 +33,11 @@ pub(crate) struct Cloned {
 /// directory). It runs `child`.
 ///
 /// The child is a copy of a possibly multi-threaded process that holds only the calling thread:
-/// `child` must not allocate, take a lock, or unwind. That it never returns is in its type.
+/// `child` must not allocate, take a lock, or unwind; when it returns, the process ends.
 pub(crate) fn clone_and_run(
     flags: u64,
     cgroup: Option<BorrowedFd<'_>>,
-    child: impl FnOnce() -> Never,
+    child: impl FnOnce(),
 ) -> Result<Cloned, Errno> {
     let mut pidfd: RawFd = -1;
     // SAFETY: all-zero is a valid value of this struct of integers.
@@ -54,7 +54,10 @@ pub(crate) fn clone_and_run(
     let returned =
         unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
     match super::result(returned)? {
-        0 => match child() {},
+        0 => {
+            child();
+            super::exec::exit_now(0)
+        }
         pid => Ok(Cloned {
             pid: i32::try_from(pid).unwrap_or(i32::MAX),
             // SAFETY: the kernel stored a new descriptor that nobody else owns.
@@ -62,9 +65,6 @@ pub(crate) fn clone_and_run(
         }),
     }
 }
-
-/// What a function returns that never returns.
-pub(crate) enum Never {}
 
 /// Makes a plain copy of this process, without a pidfd: what `fork(2)` does, less the handlers
 /// that libc's version runs (they may allocate or lock). Returns the child's id, or 0 in the child.
@@ -76,4 +76,12 @@ pub(crate) fn fork_in_child() -> Result<i32, Errno> {
     // architectures, but all the others are zero.
     let returned = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
     super::result(returned).map(|pid| i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+/// `unshare(2)` with `CLONE_NEWCGROUP`: the cgroup that this process is in becomes the root of
+/// what it sees of cgroups.
+pub(crate) fn unshare_cgroup() -> Result<(), Errno> {
+    // SAFETY: changes nothing that memory safety depends on, as other namespaces or a separate
+    // table of descriptors could.
+    super::result_int(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }).map(drop)
 }

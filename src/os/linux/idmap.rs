@@ -7,7 +7,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::plan::step::{IdMap, OwnerMap};
 use crate::sys::clone::{clone_and_run, flags};
-use crate::sys::exec::{CloseMode, close_range, exit_now};
+use crate::sys::exec::{CloseMode, close_range};
 
 /// Why a map couldn't be written: which file, and the error.
 #[derive(Debug)]
@@ -69,7 +69,6 @@ fn clone_waiting(wait: &OwnedFd, go: &OwnedFd) -> Result<i32, rustix::io::Errno>
         if close_range(number, number, CloseMode::Now).is_ok() {
             let _ = rustix::io::read(wait, &mut [0_u8; 1]);
         }
-        exit_now(0)
     })?;
     Ok(cloned.pid)
 }

@@ -10,6 +10,19 @@ use std::path::PathBuf;
 use crate::policy::arch::Arch;
 use crate::profile::vocabulary::Namespace;
 
+/// An error number of the kernel, kept as data so that the planner needs no system library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Errno(pub i32);
+
+impl std::fmt::Display for Errno {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match u16::try_from(self.0).ok().and_then(crate::profile::names::errno_name) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "errno {}", self.0),
+        }
+    }
+}
+
 /// Why a host can't give something, and what would change that.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Cause {
@@ -226,4 +239,15 @@ pub struct HostMount {
     pub path: PathBuf,
     /// Its options that a user namespace can't take away, as `MS_…` bits of `mount(2)`.
     pub locked_flags: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Errno;
+
+    #[test]
+    fn an_errno_is_shown_by_its_name_where_it_has_one() {
+        assert_eq!(Errno(13).to_string(), "EACCES");
+        assert_eq!(Errno(4000).to_string(), "errno 4000");
+    }
 }

@@ -6,13 +6,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Gid, Rlimit, Uid};
-use rustix::thread::UnshareFlags;
 
 use super::credentials;
 use super::mounts::Mounts;
 use super::ops::{ChildOp, LandlockPath, Program};
 use super::record::{Call, Failure, In, Record};
-use crate::plan::landlock_access::OF_FILES;
+use crate::plan::landlock::access::OF_FILES;
 use crate::sys;
 
 /// What one process of the child's knows while it runs its steps.
@@ -239,7 +238,7 @@ fn join_cgroups(files: &[OwnedFd]) -> Result<(), Failure> {
 
 fn unshare_cgroup() -> Result<(), Failure> {
     // Not by clone's flag: the namespace's root would be the launcher's cgroup.
-    rustix::thread::unshare(UnshareFlags::NEWCGROUP).in_call(Call::Unshare)
+    sys::clone::unshare_cgroup().in_call(Call::Unshare)
 }
 
 fn loopback_up() -> Result<(), Failure> {
