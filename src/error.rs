@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::plan::Refusal;
 use crate::plan::facts::Cause;
+use crate::plan::facts::cgroup::{Controller, Missing};
 use crate::profile::vocabulary::Layer;
 
 /// Exit codes of the launcher itself, as those of `timeout(1)` and `env(1)`.
@@ -84,6 +85,23 @@ pub struct LaunchError {
     pub kind: LaunchFailure,
     /// What would help, if that is known.
     pub remedy: Option<String>,
+    /// What the failure teaches of the host: planning anew with it may find another way.
+    pub(crate) contradiction: Option<Contradiction>,
+}
+
+/// A fact that a launch relied on without proof, and that turned out wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Contradiction {
+    /// User namespaces can't be made, or not used.
+    UserNamespace(Cause),
+    /// Nor can these be made with the caller's own privileges.
+    Namespaces(Cause),
+    /// Nothing can be mounted.
+    Mounting(Cause),
+    /// A fresh `/proc` can't be mounted.
+    FreshProc(Cause),
+    /// A cgroup can't be made, or a limit of it not be held.
+    Cgroup(Option<Controller>, Missing),
 }
 
 /// What kind of failure it is.
@@ -125,7 +143,7 @@ pub enum LaunchFailure {
 
 impl LaunchError {
     pub(crate) fn preparing(layer: Layer, text: impl Into<String>) -> Self {
-        Self { layer, kind: LaunchFailure::Prepare(text.into()), remedy: None }
+        Self { layer, kind: LaunchFailure::Prepare(text.into()), remedy: None, contradiction: None }
     }
 
     /// What the launcher exits with.

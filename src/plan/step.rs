@@ -231,6 +231,79 @@ pub struct LandlockPath {
 }
 
 impl Step {
+    /// What the step does, for people: `bind /usr at /usr, read-only`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::CreateCgroup(_) => "make a cgroup and write its limits".into(),
+            Self::Clone(namespaces) if namespaces.is_empty() => "start a process".into(),
+            Self::Clone(namespaces) => {
+                let names: Vec<_> = namespaces.iter().map(|ns| ns.as_str()).collect();
+                format!("start a process in new namespaces ({})", names.join(", "))
+            }
+            Self::MapIds(map) => format!(
+                "map user {} and group {} of a user namespace",
+                map.inside.uid, map.inside.gid
+            ),
+            Self::NewSession | Self::TargetSession => "start a session".into(),
+            Self::JoinCgroup => "join the cgroup".into(),
+            Self::NewCgroupNamespace => "make a cgroup namespace".into(),
+            Self::AdoptIds(ids) | Self::SetIds(ids) => {
+                format!("become user {} and group {}", ids.uid, ids.gid)
+            }
+            Self::SetHostname(name) => format!("set the hostname {name}"),
+            Self::LoopbackUp => "bring the loopback device up".into(),
+            Self::DropBoundingSet(_) => "empty the capability bounding set".into(),
+            Self::LockSecurebits(_) => "lock the securebits".into(),
+            Self::SetGroups(groups) => format!("set supplementary groups {groups:?}"),
+            Self::SetCapabilities(_) => "empty the capability sets".into(),
+            Self::NoNewPrivs => "set no_new_privs".into(),
+            Self::StartTarget => "start the command's process".into(),
+            Self::Stdio(_) => "arrange standard input".into(),
+            Self::SetNice(nice) => format!("set the niceness {nice}"),
+            Self::SetAffinity(set) => format!("restrict it to processors {set:?}"),
+            Self::SetRlimit { resource, limit, .. } => {
+                format!("set {} to {limit}", resource.kernel_name())
+            }
+            Self::SetUmask(mask) => format!("set the umask {mask:03o}"),
+            Self::ChangeDirectory(path) => format!("change to directory {}", path.display()),
+            Self::FindProgram => "find the program".into(),
+            Self::Landlock(_) => "enter the Landlock domain".into(),
+            Self::CloseDescriptors(_) => "close descriptors".into(),
+            Self::ResetSignals => "reset signals".into(),
+            Self::Verify => "confirm what was set up".into(),
+            Self::Seccomp { .. } => "install the seccomp filter".into(),
+            Self::Exec => "execute the command".into(),
+            _ => self.describe_mount(),
+        }
+    }
+
+    fn describe_mount(&self) -> String {
+        match self {
+            Self::PrivateMounts => "make mounts private".into(),
+            Self::NewRoot(NewRoot::Empty) => "make an empty root".into(),
+            Self::NewRoot(NewRoot::Tree(path)) => format!("take {} as root", path.display()),
+            Self::PrepareMask => "make what masks are copies of".into(),
+            Self::Directory { path, .. } => format!("make the directory {}", path.display()),
+            Self::EmptyFile(path) => format!("make the mount point {}", path.display()),
+            Self::Symlink { path, text } => {
+                format!("make the link {} to {}", path.display(), text.display())
+            }
+            Self::Bind(bind) => {
+                let access = if bind.writable { "writable" } else { "read-only" };
+                format!("bind {} at {}, {access}", bind.source.display(), bind.target.display())
+            }
+            Self::Tmpfs(tmpfs) => format!("mount a tmpfs at {}", tmpfs.target.display()),
+            Self::Proc(path) => format!("mount a fresh proc at {}", path.display()),
+            Self::DevPts(path) => format!("mount devpts at {}", path.display()),
+            Self::ReadOnly { path, .. } => format!("make {} read-only", path.display()),
+            Self::Mask { path, .. } => format!("mask {}", path.display()),
+            Self::SealRoot => "make the root read-only".into(),
+            Self::EnterRoot => "enter the new root".into(),
+            other => format!("{other:?}"),
+        }
+    }
+
     /// The layer that the step belongs to: the one that a failure is blamed on.
     #[must_use]
     pub const fn layer(&self) -> Layer {

@@ -41,6 +41,8 @@ pub(crate) struct Prepared {
     pub(super) origins: [Vec<usize>; 2],
     /// The plan itself, for messages and for looking from outside.
     pub(super) plan: Plan,
+    /// What is run, for messages.
+    pub(super) command: CommandLine,
     /// What the cgroup is to limit, if one is made.
     pub(super) cgroup: Option<TreeLimits>,
 }
@@ -74,7 +76,7 @@ pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, La
         pid_namespace: plan.supervision.pid_namespace,
         proc,
     };
-    Ok(Prepared { program, origins, plan: plan.clone(), cgroup })
+    Ok(Prepared { program, origins, plan: plan.clone(), command: command.clone(), cgroup })
 }
 
 /// What went wrong while preparing a step.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use super::cgroup::{Cgroup, Request};
+use super::cgroup::{Cgroup, Request, Roots};
 use super::child::ops::ChildOp;
 use super::child::record::{Record, SIZE};
 use super::child::{Channels, enter};
@@ -98,13 +98,10 @@ fn make_cgroup(
     facts: &HostFacts,
 ) -> Result<Option<Cgroup>, LaunchError> {
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
-    let request = Request {
-        limits,
-        // Init counts as a process of the sandbox.
-        extra_processes: 1,
-        ..Request::new(&facts.cgroup)
-    };
-    Cgroup::create(&request).map(Some).map_err(|error| explain::cgroup(&error))
+    // Init counts as a process of the sandbox.
+    let request = Request { limits, extra_processes: 1, accounting: true };
+    let created = Cgroup::create(&facts.cgroup, &request, &Roots::default());
+    created.map(Some).map_err(|error| explain::cgroup(&error))
 }
 
 /// Gives the child the files by which it joins; on version 2 it is born inside.
@@ -139,6 +136,7 @@ fn resources(layer: Layer, call: &'static str, errno: Errno) -> LaunchError {
             Errno::AGAIN => Some("raise the limit of processes: ulimit -u".to_owned()),
             _ => None,
         },
+        contradiction: None,
     }
 }
 
@@ -253,6 +251,7 @@ fn lost(running: &mut Running) -> LaunchError {
         layer: Layer::ProcessTree,
         kind: LaunchFailure::Lost(format!("the sandbox's init {how} before the command started")),
         remedy: None,
+        contradiction: None,
     }
 }
 

@@ -1,0 +1,111 @@
+//! The look from outside: what `/proc` says of the process that waits to become the command.
+
+use super::explain::{outside, unreadable};
+use super::spawn::Running;
+use crate::error::LaunchError;
+use crate::plan::facts::Resource;
+use crate::plan::{Expected, Plan};
+use crate::profile::vocabulary::Layer;
+
+/// Compares what the kernel says of the process with what was planned. The system call filter is
+/// the only thing that comes later; the process itself reads that back.
+pub(super) fn inspect(plan: &Plan, running: &Running) -> Result<(), LaunchError> {
+    let expected = &plan.expected;
+    let proc = format!("/proc/{}", running.target);
+    let status = read(&proc, "status", Layer::NoNewPrivs)?;
+    credentials(expected, &status)?;
+    namespaces(expected, &proc)?;
+    if !expected.rlimits.is_empty() {
+        limits(expected, &read(&proc, "limits", Layer::Rlimits)?)?;
+    }
+    if let Some(cgroup) = &running.cgroup {
+        let pid = running.target.cast_unsigned();
+        match cgroup.contains(pid) {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(outside(Layer::Cgroup, "the process isn't in its cgroup".into()));
+            }
+            Err(error) => {
+                return Err(outside(Layer::Cgroup, format!("{proc}/cgroup: {error}")));
+            }
+        }
+    } else if expected.cgroup {
+        return Err(outside(Layer::Cgroup, "no cgroup was made".into()));
+    }
+    Ok(())
+}
+
+fn read(proc: &str, file: &str, layer: Layer) -> Result<String, LaunchError> {
+    let path = format!("{proc}/{file}");
+    std::fs::read_to_string(&path).map_err(|error| {
+        let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
+        unreadable(layer, &path, errno)
+    })
+}
+
+fn credentials(expected: &Expected, status: &str) -> Result<(), LaunchError> {
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(str::trim)
+            .unwrap_or_default()
+    };
+    if expected.no_new_privs && field("NoNewPrivs") != "1" {
+        return Err(outside(Layer::NoNewPrivs, format!("NoNewPrivs is {}", field("NoNewPrivs"))));
+    }
+    let Some(capabilities) = expected.capabilities else { return Ok(()) };
+    let kept = format!("{:016x}", capabilities.kept);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        if field(set) != kept {
+            return Err(outside(Layer::Capabilities, format!("{set} is {}", field(set))));
+        }
+    }
+    if capabilities.bounding && field("CapBnd") != kept {
+        return Err(outside(Layer::Capabilities, format!("CapBnd is {}", field("CapBnd"))));
+    }
+    Ok(())
+}
+
+/// Each namespace that was to be made must be another than the launcher's.
+fn namespaces(expected: &Expected, proc: &str) -> Result<(), LaunchError> {
+    for namespace in expected.namespaces.iter().copied() {
+        let layer = namespace.layer();
+        let link = |of: &str| {
+            let path = format!("{of}/ns/{}", namespace.proc_name());
+            rustix::fs::readlink(path.as_str(), Vec::new())
+                .map_err(|errno| unreadable(layer, &path, errno))
+        };
+        if link(proc)? == link("/proc/self")? {
+            let text = format!("its {namespace} namespace is the launcher's");
+            return Err(outside(layer, text));
+        }
+    }
+    Ok(())
+}
+
+fn limits(expected: &Expected, text: &str) -> Result<(), LaunchError> {
+    for (resource, limit) in &expected.rlimits {
+        let line = text.lines().find_map(|line| line.strip_prefix(title(*resource)));
+        let mut values = line.unwrap_or_default().split_whitespace();
+        let limit = limit.to_string();
+        if values.next() != Some(&limit) || values.next() != Some(&limit) {
+            let name = resource.kernel_name();
+            return Err(outside(Layer::Rlimits, format!("{name} isn't {limit}")));
+        }
+    }
+    Ok(())
+}
+
+/// What `/proc/PID/limits` calls a limit.
+fn title(resource: Resource) -> &'static str {
+    match resource {
+        Resource::AddressSpace => "Max address space",
+        Resource::Core => "Max core file size",
+        Resource::CpuTime => "Max cpu time",
+        Resource::FileSize => "Max file size",
+        Resource::OpenFiles => "Max open files",
+        Resource::Processes => "Max processes",
+        Resource::Stack => "Max stack size",
+    }
+}
