@@ -1,0 +1,2 @@
+//! The Linux backend.
+pub mod seccomp;
