@@ -36,7 +36,7 @@ fn cgroup(builder: &mut Builder<'_>) {
     let mut limits = builder.policy.tree_limits.clone();
     let mut missing = Vec::new();
     for limit in asked {
-        if let Support::Missing(why) = builder.facts.cgroup.support(limit.controller) {
+        if let Support::Missing(why) = builder.facts.cgroup.support_for(limit.controller, &builder.policy.tree_limits) {
             let cause = Cause::new(format!("{}: {why}", limit.controller), why.remedy());
             (limit.remove)(&mut limits);
             missing.push((limit, cause));

@@ -111,7 +111,7 @@ impl SeccompPolicy {
     /// What happens to the calls of one name; `None` if no architecture has it.
     #[must_use]
     pub fn treatment(&self, call: &str) -> Option<&Treatment> {
-        self.calls.get(arch::canonical_name(call)?)
+        self.calls.get(call).or_else(|| self.calls.get(arch::canonical_name(call)?))
     }
 
     /// What happens to a call by number, with its six arguments, made through the native

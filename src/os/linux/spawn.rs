@@ -36,6 +36,8 @@ pub(crate) struct Running {
     pub(super) cgroup: Option<Cgroup>,
     /// When the command was let go.
     pub(super) started: Instant,
+    /// Whether the kernel ends the tree with init.
+    pub(super) pid_namespace: bool,
     /// Whether init was reaped.
     pub(super) reaped: bool,
 }
@@ -77,6 +79,7 @@ pub(crate) fn spawn(
         target: 0,
         cgroup,
         started: Instant::now(),
+        pid_namespace: prepared.plan.supervision.pid_namespace,
         reaped: false,
     };
     if let Some(map) = prepared.plan.steps.iter().find_map(|step| match step {
