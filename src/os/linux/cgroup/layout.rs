@@ -4,14 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Roots;
-use crate::plan::facts::cgroup::{CgroupLayout, Missing, Parent};
+use crate::plan::facts::cgroup::{CgroupLayout, Controller, Missing, Parent};
 
 /// The hierarchies that carry something, as this process sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The version 2 hierarchy, if it is mounted.
     pub v2: Option<Hierarchy>,
-    /// The mounted version 1 hierarchies that have controllers.
+    /// The mounted version 1 hierarchies with controllers that are of use here.
     pub v1: Vec<Hierarchy>,
 }
 
@@ -47,7 +47,7 @@ impl Layout {
             let hierarchy = Hierarchy { controllers: names.collect(), own };
             if membership.is_v2() {
                 layout.v2 = Some(hierarchy);
-            } else if !hierarchy.controllers.iter().any(|name| name.starts_with("name=")) {
+            } else if hierarchy.controllers.iter().any(|name| is_of_use(name)) {
                 layout.v1.push(hierarchy);
             }
         }
@@ -70,6 +70,12 @@ impl Layout {
     pub fn v1_hierarchy(&self, name: &str) -> Option<&Hierarchy> {
         self.v1.iter().find(|hierarchy| hierarchy.controllers.iter().any(|own| own == name))
     }
+}
+
+/// systemd's own hierarchy (`name=systemd`), `net_cls` and the like limit nothing, and are mounted
+/// on hosts that have their controllers on version 2.
+fn is_of_use(name: &str) -> bool {
+    Controller::ALL.iter().any(|controller| controller.v1_name() == name)
 }
 
 /// One line of `/proc/PID/cgroup`: the cgroup a process is in, in one hierarchy.

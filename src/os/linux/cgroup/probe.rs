@@ -5,8 +5,7 @@ use super::layout::Layout;
 use super::place::{self, may_write};
 use super::{Roots, cgroup_name};
 use crate::plan::facts::cgroup::{
-    CgroupFacts, CgroupLayout, Controller, Missing, NO_SWAP, Parent, Place, PlaceKind, Support,
-    Supports,
+    CgroupFacts, Controller, Missing, NO_SWAP, Parent, Place, PlaceKind, Support, Supports,
 };
 
 /// How sure the facts have to be.
@@ -94,16 +93,23 @@ impl Probe<'_> {
         if controller.v2_name().is_some_and(|name| self.v2_names.iter().any(|own| own == name)) {
             return Support::V2;
         }
-        // On a hybrid host the version 2 hierarchy isn't where one would look for it.
-        let path = match (&self.no_place, &self.place, &v2.own) {
-            (Some(missing), ..) if self.layout.kind() == CgroupLayout::V2 => {
-                return Support::Missing(missing.clone());
-            }
-            (_, Some(place), _) => place.parent.directory.join("cgroup.controllers"),
-            (_, None, Ok(own)) => own.directory.join("cgroup.controllers"),
-            (_, None, Err(_)) => return Support::Missing(Missing::NotMounted),
+        let own = match &v2.own {
+            Ok(own) => own.directory.join("cgroup.controllers"),
+            Err(missing) => return Support::Missing(missing.clone()),
         };
-        Support::Missing(Missing::NotOffered { path })
+        // Having no place is the reason only for what the hierarchy has at all: on a hybrid host
+        // that isn't much.
+        let is_in_v2 = std::fs::read_to_string(&own).map_or(true, |text| {
+            text.split_whitespace().any(|name| controller.v2_name() == Some(name))
+        });
+        match (&self.no_place, &self.place) {
+            (Some(missing), _) if is_in_v2 => Support::Missing(missing.clone()),
+            (None, Some(place)) => {
+                let path = place.parent.directory.join("cgroup.controllers");
+                Support::Missing(Missing::NotOffered { path })
+            }
+            _ => Support::Missing(Missing::NotOffered { path: own }),
+        }
     }
 
     /// Swap is part of the memory controller, but has a switch of its own (`swapaccount=`).

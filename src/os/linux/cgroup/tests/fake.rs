@@ -198,3 +198,15 @@ fn what_cannot_be_written_is_named_with_the_refusal() {
     let missing = Missing::NotWritable { path: fake.path("cg"), errno: Errno(2) };
     assert_eq!(fake.facts().supports.memory, Support::Missing(missing));
 }
+
+#[test]
+fn a_controller_that_no_hierarchy_has_is_not_blamed_on_the_place() {
+    let fake = Fake::v2("/");
+    fake.write(Path::new("/"), "cgroup.events", "populated 1\n");
+    fake.write(Path::new("/"), "cgroup.procs", "1\n2\n");
+    fake.write(Path::new("/"), "cgroup.controllers", "hugetlb pids\n");
+    let supports = fake.facts().supports;
+    let path = fake.path("cg/cgroup.controllers");
+    assert_eq!(supports.memory, Support::Missing(Missing::NotOffered { path }));
+    assert!(matches!(supports.processes, Support::Missing(Missing::Busy { others: 2, .. })));
+}

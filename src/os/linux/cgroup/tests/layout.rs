@@ -91,11 +91,13 @@ fn a_hybrid_host_has_controllers_on_version_1_and_a_version_2_beside() {
 }
 
 #[test]
-fn a_version_1_hierarchy_of_systemds_own_does_not_make_a_host_hybrid() {
+fn version_1_hierarchies_that_limit_nothing_do_not_make_a_host_hybrid() {
     let mountinfo = format!(
-        "{SYSTEMD_V2}40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n"
+        "{SYSTEMD_V2}\
+         40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+         41 31 0:38 / /run/net_cls rw - cgroup cgroup rw,net_cls\n"
     );
-    let layout = Layout::detect("1:name=systemd:/\n0::/\n", &mountinfo);
+    let layout = Layout::detect("2:net_cls:/\n1:name=systemd:/\n0::/\n", &mountinfo);
     assert_eq!(layout.kind(), CgroupLayout::V2);
 }
 
