@@ -244,8 +244,11 @@ fn factor(unit: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 fn unit_help(unit: &str, units: &[(&'static str, u64)]) -> String {
-    let names = units.iter().map(|(name, _)| *name);
+    let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
     // A letter alone is near to everything, and may mean two units.
-    if unit.len() > 1 { suggest::help(unit, names) } else { suggest::help("", names) }
-        .replace("valid names", "valid units")
+    let nearest = if unit.len() > 1 { suggest::nearest(unit, names.iter().copied()) } else { None };
+    nearest.map_or_else(
+        || format!("valid units: {}", names.join(", ")),
+        |name| format!("did you mean \"{name}\"?"),
+    )
 }
