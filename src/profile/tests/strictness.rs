@@ -146,7 +146,7 @@ fn a_wrong_type_says_what_was_expected_and_what_was_found() {
         r#""landlock": {"read": "/usr"}"#,
         "\"/usr\"",
         "expected an array of paths, found a string",
-        "",
+        "write [\"/usr\"]",
     );
     refused(r#""extends": [true]"#, "true", "expected a string, found a boolean", "");
     refused(
