@@ -10,3 +10,6 @@ pub mod suggest;
 pub mod template;
 pub mod units;
 pub mod vocabulary;
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 //! - [`parse`] reads a whole profile, which needs a `"version"`.
 //! - [`parse_fragment`] reads what `--set` takes: one value, at a path of keys.
 //!
-//! Each section is read by a function of its own; [`reader`] is what they have in common.
+//! Each section is read by a function of its own; `reader` is what they have in common.
 
 mod enforcement;
 mod filesystem;

@@ -7,17 +7,26 @@ const MAX_LENGTH: usize = 64;
 /// The candidate that is nearest to `word`, if one is near enough to be meant.
 ///
 /// Near enough is a third of the word's length in edits: letters inserted, left out, replaced, or
-/// swapped with the next one. Case does not count.
+/// swapped with the next one. Failing that, it is the only candidate that begins with the word
+/// (`net` for `network`). Case does not count.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = folded(word)?;
-    let near_enough = (word.len() / 3).max(1);
-    candidates
+    let candidates: Vec<_> = candidates
         .into_iter()
-        .filter_map(|candidate| Some((distance(&word, &folded(candidate)?), candidate)))
+        .filter_map(|candidate| Some((folded(candidate)?, candidate)))
+        .collect();
+    let near_enough = (word.len() / 3).max(1);
+    let near = candidates
+        .iter()
+        .map(|(folded, candidate)| (distance(&word, folded), *candidate))
         .filter(|(distance, _)| *distance <= near_enough)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .min_by_key(|(distance, _)| *distance);
+    near.map(|(_, candidate)| candidate).or_else(|| {
+        let mut longer = candidates.iter().filter(|(folded, _)| folded.starts_with(&word));
+        let (_, only) = longer.next().filter(|_| word.len() > 1)?;
+        longer.next().is_none().then_some(*only)
+    })
 }
 
 /// The help that goes with a wrong name: the nearest right one, or all of them.

@@ -3,7 +3,8 @@
 //! A size is a whole number of bytes (`1048576`) or a number with a unit (`"1MiB"`, `"1.5GiB"`,
 //! `"64KB"`): the units with an `i` are powers of 1024, those without are powers of 1000. A
 //! duration always has a unit (`"200ms"`, `"1.5s"`, `"2m"`, `"1h"`, `"1d"`). A fraction that is not
-//! a whole number of bytes or nanoseconds is rounded down.
+//! a whole number of bytes or nanoseconds is rounded down. 0 is read as 0: who takes the value
+//! knows whether that makes sense.
 
 use std::time::Duration;
 
@@ -244,8 +245,11 @@ fn factor(unit: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 fn unit_help(unit: &str, units: &[(&'static str, u64)]) -> String {
-    let names = units.iter().map(|(name, _)| *name);
+    let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
     // A letter alone is near to everything, and may mean two units.
-    if unit.len() > 1 { suggest::help(unit, names) } else { suggest::help("", names) }
-        .replace("valid names", "valid units")
+    let nearest = if unit.len() > 1 { suggest::nearest(unit, names.iter().copied()) } else { None };
+    nearest.map_or_else(
+        || format!("valid units: {}", names.join(", ")),
+        |name| format!("did you mean \"{name}\"?"),
+    )
 }

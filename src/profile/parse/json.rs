@@ -25,6 +25,10 @@ const STRICT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
+/// How many keys the path of a setting may have: more than any setting has, and few enough for
+/// nested objects.
+const MAX_KEYS: usize = 16;
+
 /// Parses a text that is one JSON value.
 pub(super) fn parse(text: &str) -> Result<Value<'_>, Located> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &STRICT).map_err(|error| {
@@ -38,19 +42,32 @@ pub(super) fn parse(text: &str) -> Result<Value<'_>, Located> {
     Ok(value)
 }
 
-/// The parser above lets raw control characters in strings and odd white space through, also when
-/// it is told to be strict.
+/// The parser lets raw control characters in strings and odd white space between tokens through,
+/// also when it is told to be strict.
 fn reject_leftovers(text: &str) -> Result<(), Located> {
-    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) else { return Ok(()) };
-    let line_start: usize =
-        text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    let offset = (line_start + error.column().saturating_sub(1)).min(text.len());
-    let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or_default();
-    // It says "while parsing" also in the middle of a document: the place says where.
-    let message =
-        message.replace(" (\\u0000-\\u001F) found while parsing a string", " in a string");
-    Err((offset..offset + 1, invalid(&message)))
+    let mut in_string = false;
+    let mut chars = text.char_indices();
+    while let Some((offset, c)) = chars.next() {
+        let message = match c {
+            '\\' => {
+                chars.next();
+                continue;
+            }
+            '"' => {
+                in_string = !in_string;
+                continue;
+            }
+            _ if in_string && c < ' ' => "control character in a string",
+            _ if !in_string && c.is_whitespace() && !matches!(c, ' ' | '\t' | '\n' | '\r') => {
+                "white space that JSON doesn't have"
+            }
+            _ => continue,
+        };
+        let help = format!("write \"\\u{:04x}\", or leave it out", u32::from(c));
+        let problem = if in_string { invalid(message).help(help) } else { invalid(message) };
+        return Err((offset..offset + c.len_utf8(), problem));
+    }
+    Ok(())
 }
 
 fn invalid(message: &str) -> Problem {
@@ -79,6 +96,9 @@ pub(super) fn assignment(text: &str) -> Result<Assignment<'_>, Located> {
     loop {
         let (key, end) = key(text, start)?;
         keys.push((key, start..end));
+        if keys.len() > MAX_KEYS {
+            return Err((0..end, Problem::new("the path of a setting is too long")));
+        }
         match text.as_bytes().get(end) {
             Some(b'.') => start = end + 1,
             Some(b'=') => {

@@ -84,7 +84,13 @@ impl<'t> Reader<'t> {
         expected: &str,
         mut read: impl FnMut(&mut Self, &Value) -> Option<T>,
     ) -> Option<Vec<Spanned<T>>> {
-        let Value::Array(array) = value else { return self.wrong_type(value, expected) };
+        let Value::Array(array) = value else {
+            self.wrong_type::<()>(value, expected);
+            if let (Value::StringLit(literal), Some(last)) = (value, self.diagnostics.last_mut()) {
+                last.help = Some(format!("write [{}]", quoted(&literal.value)));
+            }
+            return None;
+        };
         let mut list = Vec::with_capacity(array.elements.len());
         for element in &array.elements {
             let origin = self.origin(element);

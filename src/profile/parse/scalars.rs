@@ -90,6 +90,8 @@ pub(super) fn integer<T: TryFrom<i128>>(
         return reader.report_at(value, problem.help("write it without a fraction or an exponent"));
     }
     let number = literal.value.parse().ok().filter(|number| range.contains(number));
+    // "-0" is a mistake for something else, and must not become the id of root.
+    let number = number.filter(|number| *number != 0 || digits == literal.value);
     number.and_then(|number| T::try_from(number).ok()).or_else(|| {
         let problem = Problem::new(format!("{} is out of range", literal.value));
         reader.report_at(value, problem.help(bounds(&range)))
