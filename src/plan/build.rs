@@ -166,7 +166,10 @@ impl<'a> Builder<'a> {
             None => self.nothing_to_enforce(Layer::WallTime, "no wall-clock limit is asked for"),
             Some(limit) => self.enforced(
                 Layer::WallTime,
-                format!("timer of the supervisor, {}", crate::profile::units::format_duration(limit)),
+                format!(
+                    "timer of the supervisor, {}",
+                    crate::profile::units::format_duration(limit)
+                ),
             ),
         }
     }
@@ -226,7 +229,10 @@ impl<'a> Builder<'a> {
         }
         self.steps.push(Step::Seccomp { policy: policy.clone(), layer: Layer::Seccomp });
         self.expected.seccomp = true;
-        self.enforced(Layer::Seccomp, format!("seccomp(2) filter for {}, installed last", arch.name()));
+        self.enforced(
+            Layer::Seccomp,
+            format!("seccomp(2) filter for {}, installed last", arch.name()),
+        );
     }
 
     fn process_tree(&mut self) {
@@ -258,7 +264,10 @@ impl<'a> Builder<'a> {
             steps: self.steps,
             expected: self.expected,
             supervision: Supervision {
-                wall_time: self.policy.wall_time.filter(|_| self.policy.enforcement.wants(Layer::WallTime)),
+                wall_time: self
+                    .policy
+                    .wall_time
+                    .filter(|_| self.policy.enforcement.wants(Layer::WallTime)),
                 grace: self.policy.process.grace,
                 pid_namespace: self.namespaces.contains(&Namespace::Pid),
             },

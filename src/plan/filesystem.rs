@@ -216,7 +216,12 @@ impl View {
         }
         let fact = fact.unwrap_or(PathFact::Missing(String::new()));
         let same_place = bind.source == bind.target;
-        if self.tree && same_place && !bind.writable && bind.executable && self.is_plain(&bind.target) {
+        if self.tree
+            && same_place
+            && !bind.writable
+            && bind.executable
+            && self.is_plain(&bind.target)
+        {
             return; // The read-only root shows it already.
         }
         if let PathFact::Link { text, .. } = &fact

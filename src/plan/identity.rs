@@ -69,7 +69,10 @@ fn requested_ids(builder: &Builder<'_>) -> Result<(Option<Ids>, Vec<u32>), Cause
 
 fn unknown(kind: &str, name: &str) -> Cause {
     Cause::new(
-        format!("there is no {kind} \"{name}\" in /etc/{}", if kind == "user" { "passwd" } else { kind }),
+        format!(
+            "there is no {kind} \"{name}\" in /etc/{}",
+            if kind == "user" { "passwd" } else { kind }
+        ),
         format!("name an existing {kind}, or give its number"),
     )
 }
@@ -186,10 +189,7 @@ fn capabilities(builder: &mut Builder<'_>) {
     let bounding = in_namespace || builder.facts.caller.has(CAP_SETPCAP);
     if bounding {
         builder.steps.extend([Step::DropBoundingSet(kept), Step::LockSecurebits(kept)]);
-        builder.enforced(
-            Layer::Capabilities,
-            "all five sets emptied, securebits locked",
-        );
+        builder.enforced(Layer::Capabilities, "all five sets emptied, securebits locked");
     } else {
         let cause = Cause::new(
             "emptying the bounding set needs CAP_SETPCAP",

@@ -199,14 +199,21 @@ fn describe(builder: &mut Builder<'_>, rules: &LandlockRules) {
         }
     }
     if no_scopes {
-        builder.detail(layer, "this kernel has no scopes: signals and abstract sockets are not checked");
+        builder.detail(
+            layer,
+            "this kernel has no scopes: signals and abstract sockets are not checked",
+        );
     }
     if rules.handled_net != 0 {
         builder.detail(
             layer,
             format!(
                 "TCP ports: {}; UDP isn't covered",
-                if rules.ports.is_empty() { "none".to_owned() } else { format!("{} rules", rules.ports.len()) }
+                if rules.ports.is_empty() {
+                    "none".to_owned()
+                } else {
+                    format!("{} rules", rules.ports.len())
+                }
             ),
         );
     }

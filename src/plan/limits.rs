@@ -36,7 +36,9 @@ fn cgroup(builder: &mut Builder<'_>) {
     let mut limits = builder.policy.tree_limits.clone();
     let mut missing = Vec::new();
     for limit in asked {
-        if let Support::Missing(why) = builder.facts.cgroup.support_for(limit.controller, &builder.policy.tree_limits) {
+        if let Support::Missing(why) =
+            builder.facts.cgroup.support_for(limit.controller, &builder.policy.tree_limits)
+        {
             let cause = Cause::new(format!("{}: {why}", limit.controller), why.remedy());
             (limit.remove)(&mut limits);
             missing.push((limit, cause));
@@ -49,7 +51,8 @@ fn cgroup(builder: &mut Builder<'_>) {
             builder.enforced(layer, format!("a cgroup of its own ({})", layout_name(builder)));
         }
         None => {
-            let cause = Cause::new("there is no place to make a cgroup in", super::facts::cgroup::DELEGATE);
+            let cause =
+                Cause::new("there is no place to make a cgroup in", super::facts::cgroup::DELEGATE);
             builder.fallback(layer, "nothing: the profile asks for no limits", cause);
         }
         Some(cause) => builder.fallback(layer, "limits of each process (setrlimit(2))", cause),
@@ -92,16 +95,19 @@ fn layout_name(builder: &Builder<'_>) -> &'static str {
 
 fn tree_limits(builder: &Builder<'_>) -> Vec<TreeLimit> {
     let limits = &builder.policy.tree_limits;
-    let rlimit = |resource, limit| {
-        Some(Step::SetRlimit { resource, limit, layer: Layer::Cgroup })
-    };
+    let rlimit = |resource, limit| Some(Step::SetRlimit { resource, limit, layer: Layer::Cgroup });
     let mut list = Vec::new();
     let mut add = |controller, text, remove, stand_in| {
         list.push(TreeLimit { controller, text, remove, stand_in });
     };
     if let Some(bytes) = limits.memory {
         let stand_in = rlimit(Resource::AddressSpace, bytes);
-        add(Controller::Memory, format!("memory {}", format_size(bytes)), |l| l.memory = None, stand_in);
+        add(
+            Controller::Memory,
+            format!("memory {}", format_size(bytes)),
+            |l| l.memory = None,
+            stand_in,
+        );
     }
     if let Some(bytes) = limits.swap {
         add(Controller::Swap, format!("swap {}", format_size(bytes)), |l| l.swap = None, None);
@@ -119,7 +125,12 @@ fn tree_limits(builder: &Builder<'_>) -> Vec<TreeLimit> {
     }
     if !limits.cpuset.is_empty() {
         let stand_in = Some(Step::SetAffinity(limits.cpuset.clone()));
-        add(Controller::Cpuset, format!("cpuset {:?}", limits.cpuset), |l| l.cpuset.clear(), stand_in);
+        add(
+            Controller::Cpuset,
+            format!("cpuset {:?}", limits.cpuset),
+            |l| l.cpuset.clear(),
+            stand_in,
+        );
     }
     if limits.io != IoLimits::default() {
         add(Controller::Io, "io".to_owned(), |l| l.io = IoLimits::default(), None);

@@ -8,8 +8,18 @@ use crate::profile::vocabulary::{Level, NetworkMode, Stdin};
 
 /// Variables that hardly any program does without, and that hold no secrets.
 const PASSED_VARIABLES: [&str; 12] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TERM", "COLORTERM",
-    "TZ", "NO_COLOR",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TERM",
+    "COLORTERM",
+    "TZ",
+    "NO_COLOR",
 ];
 
 /// How much a private `/tmp` may hold where a profile says nothing.

@@ -202,12 +202,7 @@ impl Validator<'_> {
                     ));
                     return None;
                 }
-                MountKind::Bind {
-                    source,
-                    access: *access,
-                    noexec: *noexec,
-                    map_owner: *map_owner,
-                }
+                MountKind::Bind { source, access: *access, noexec: *noexec, map_owner: *map_owner }
             }
         };
         Some(Mount { target, kind, optional: written.optional })
@@ -237,9 +232,8 @@ impl Validator<'_> {
         caller: &[(OsString, OsString)],
     ) -> Vec<(OsString, OsString)> {
         let clear = section.clear.as_ref().is_none_or(|clear| clear.value);
-        let passed = |name: &OsString| {
-            !clear || section.pass.iter().any(|pattern| matches(pattern, name))
-        };
+        let passed =
+            |name: &OsString| !clear || section.pass.iter().any(|pattern| matches(pattern, name));
         let mut variables: BTreeMap<OsString, OsString> =
             caller.iter().filter(|(name, _)| passed(name)).cloned().collect();
         for (name, value) in &section.set {
@@ -264,7 +258,10 @@ impl Validator<'_> {
         };
         Process {
             cwd,
-            hostname: section.hostname.as_ref().map_or_else(|| "sandbox".into(), |h| h.value.clone()),
+            hostname: section
+                .hostname
+                .as_ref()
+                .map_or_else(|| "sandbox".into(), |h| h.value.clone()),
             umask: section.umask.map(|mask| mask.value),
             stdin: section.stdin.map_or(Stdin::Inherit, |stdin| stdin.value),
             grace: section.grace.map_or(level::DEFAULT_GRACE, |grace| grace.value),

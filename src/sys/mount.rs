@@ -55,3 +55,19 @@ fn call(mount: BorrowedFd<'_>, reach: Reach, set: u64, namespace: i32) -> Result
     };
     super::result(returned).map(drop)
 }
+
+/// Calls it with arguments that are wrong: `ENOSYS` says that the kernel lacks it.
+pub(crate) fn probe() -> Result<(), Errno> {
+    // SAFETY: a null pointer of size 0 is refused by the kernel.
+    let returned = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            -1,
+            c"".as_ptr(),
+            0,
+            std::ptr::null::<libc::mount_attr>(),
+            0_usize,
+        )
+    };
+    super::result(returned).map(drop)
+}

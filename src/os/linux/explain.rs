@@ -29,8 +29,7 @@ pub(super) fn clone(namespaces: &[Namespace], in_cgroup: bool, errno: Errno) -> 
         let layer = Layer::ProcessTree;
         return LaunchError { layer, kind, remedy: Some(remedy.into()), contradiction: None };
     }
-    let cause =
-        if user { blockers::user_namespace(errno) } else { blockers::namespaces(errno) };
+    let cause = if user { blockers::user_namespace(errno) } else { blockers::namespaces(errno) };
     LaunchError {
         layer: if user { Layer::UserNamespace } else { Layer::MountNamespace },
         kind,
@@ -222,9 +221,9 @@ fn parent_of(path: &str) -> PathBuf {
 
 fn why_not_executable(call: Call, errno: Errno) -> Option<&'static str> {
     match (call, errno) {
-        (Call::Execve, Errno::NOENT) => {
-            Some("the file is there, but the interpreter that it names isn't visible in the sandbox")
-        }
+        (Call::Execve, Errno::NOENT) => Some(
+            "the file is there, but the interpreter that it names isn't visible in the sandbox",
+        ),
         (Call::Execve, Errno::ACCESS) => {
             Some("it is on a noexec mount, or Landlock or its permissions deny it")
         }
@@ -259,4 +258,3 @@ pub(super) fn outside(layer: Layer, text: String) -> LaunchError {
 pub(super) fn unreadable(layer: Layer, path: &str, errno: Errno) -> LaunchError {
     outside(layer, format!("{path} can't be read: {}", errno_text(errno.raw_os_error())))
 }
-

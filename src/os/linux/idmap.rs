@@ -47,8 +47,7 @@ pub(super) fn namespace(map: OwnerMap) -> Result<OwnedFd, String> {
         Err(errno) => Err(fail("clone3(2)", errno.raw_os_error())),
         Ok(pid) => {
             let maps = IdMap { inside: map.on_disk, outside: map.seen_as, keep_setgroups: true };
-            let written = write(pid, &maps)
-                .map_err(|error| fail(error.file, error.errno));
+            let written = write(pid, &maps).map_err(|error| fail(error.file, error.errno));
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
             let opened = written.and_then(|()| {
                 rustix::fs::open(format!("/proc/{pid}/ns/user"), flags, Mode::empty())

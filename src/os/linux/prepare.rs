@@ -11,8 +11,8 @@ use rustix::fs::{Mode, OFlags};
 use super::child::ops::{
     ChildOp, Credentials, ExpectedCapabilities, LandlockPath, Place, Program, TmpfsOptions,
 };
-use crate::error::LaunchError;
 use super::{idmap, seccomp};
+use crate::error::LaunchError;
 use crate::plan::facts::Resource;
 use crate::plan::order::Actor;
 use crate::plan::step::{Bind, LandlockRules, NewRoot, Step, Tmpfs};

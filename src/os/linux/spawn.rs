@@ -56,10 +56,7 @@ impl Drop for Running {
 
 /// Starts a prepared sandbox. When this returns, the kernel has confirmed what was planned, and
 /// the command was let go.
-pub(crate) fn spawn(
-    prepared: &mut Prepared,
-    facts: &HostFacts,
-) -> Result<Running, LaunchError> {
+pub(crate) fn spawn(prepared: &mut Prepared, facts: &HostFacts) -> Result<Running, LaunchError> {
     let cgroup = make_cgroup(prepared, facts)?;
     join_by_file(prepared, cgroup.as_ref())?;
     let (launcher_init, child_init) = channel()?;
@@ -96,10 +93,7 @@ pub(crate) fn spawn(
     Ok(running)
 }
 
-fn make_cgroup(
-    prepared: &Prepared,
-    facts: &HostFacts,
-) -> Result<Option<Cgroup>, LaunchError> {
+fn make_cgroup(prepared: &Prepared, facts: &HostFacts) -> Result<Option<Cgroup>, LaunchError> {
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
     // Init counts as a process of the sandbox.
     let request = Request { limits, extra_processes: 1, accounting: true };
@@ -108,10 +102,7 @@ fn make_cgroup(
 }
 
 /// Gives the child the files by which it joins; on version 2 it is born inside.
-fn join_by_file(
-    prepared: &mut Prepared,
-    cgroup: Option<&Cgroup>,
-) -> Result<(), LaunchError> {
+fn join_by_file(prepared: &mut Prepared, cgroup: Option<&Cgroup>) -> Result<(), LaunchError> {
     let Some(cgroup) = cgroup else { return Ok(()) };
     let copies: Result<Vec<OwnedFd>, _> =
         cgroup.join_files().iter().map(rustix::io::dup_cloexec).collect();
@@ -172,11 +163,10 @@ fn clone(
     let fail = |errno| resources(Layer::ProcessTree, "rt_sigprocmask(2)", errno);
     let mask = set_mask(SignalSet::ALL).map_err(fail)?;
     let program = &prepared.program;
-    let cloned = clone_and_run(
-        clone_flags(namespaces),
-        cgroup.and_then(Cgroup::clone_into_fd),
-        || enter(program, channels),
-    );
+    let cloned =
+        clone_and_run(clone_flags(namespaces), cgroup.and_then(Cgroup::clone_into_fd), || {
+            enter(program, channels)
+        });
     let restored = set_mask(mask).map_err(fail);
     let cloned = cloned.map_err(|errno| explain::clone(namespaces, cgroup.is_some(), errno))?;
     restored.map(|_| cloned)
@@ -262,8 +252,7 @@ fn lost(running: &mut Running) -> LaunchError {
 pub(super) fn receive(channel: &OwnedFd) -> Option<(Record, i32)> {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
     let mut bytes = [0_u8; SIZE];
-    let mut space =
-        [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     loop {
         let mut parts = [std::io::IoSliceMut::new(&mut bytes)];

@@ -166,7 +166,12 @@ impl Watch {
             PollFd::new(signal_source, PollFlags::IN),
         ];
         // The ended channel of an executed command would wake this up for ever.
-        let count = if self.exec_pending { 5 } else { events.swap(2, 4); 4 };
+        let count = if self.exec_pending {
+            5
+        } else {
+            events.swap(2, 4);
+            4
+        };
         match rustix::event::poll(&mut events[..count], None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(failed("poll(2)", errno)),
@@ -288,7 +293,10 @@ fn finish(running: &mut Running) -> Result<Usage, LaunchError> {
                 contradiction: None,
             });
         }
-        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: i64::from(left.subsec_nanos()) };
+        let timeout = Timespec {
+            tv_sec: left.as_secs().cast_signed(),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
         let mut events = [PollFd::new(&running.pidfd, PollFlags::IN)];
         match rustix::event::poll(&mut events, Some(&timeout)) {
             Ok(0) | Err(Errno::INTR) => {}

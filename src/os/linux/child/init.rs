@@ -61,8 +61,7 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|errno| fail(channels, Call::Subreaper, errno))?;
     }
-    let target =
-        sys::clone::fork_in_child().map_err(|errno| fail(channels, Call::Fork, errno))?;
+    let target = sys::clone::fork_in_child().map_err(|errno| fail(channels, Call::Fork, errno))?;
     if target == 0 {
         become_command(program, channels.target.as_fd());
     }

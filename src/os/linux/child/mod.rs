@@ -13,4 +13,5 @@ mod resolve;
 mod run;
 mod tree;
 
-pub(crate) use init::enter;
+pub(crate) use init::{Channels, enter};
+pub(crate) use mounts::mounts_trial;

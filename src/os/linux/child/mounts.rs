@@ -194,8 +194,7 @@ fn new_filesystem(
     options: &[(&CStr, &CStr)],
     attributes: u64,
 ) -> Result<OwnedFd, Failure> {
-    let context =
-        rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).in_call(Call::Fsopen)?;
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).in_call(Call::Fsopen)?;
     for (key, value) in options {
         rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value)
             .in_call(Call::Fsconfig)?;
@@ -223,4 +222,14 @@ fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Failure> 
 fn attach_over_root(mount: BorrowedFd<'_>) -> Result<(), Failure> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     rustix::mount::move_mount(mount, c"", CWD, c"/", flags).in_call(Call::MoveMount)
+}
+
+/// Tries what the mounting steps rely on, without a step: whether anything can be mounted, and
+/// whether a fresh `/proc` can.
+pub(crate) fn mounts_trial() -> (Result<(), Errno>, Result<(), Errno>) {
+    let errno = |failure: Failure| failure.errno;
+    let mut mounts = Mounts::default();
+    let mounting = Mounts::make_private().and_then(|()| mounts.prepare_mask()).map_err(errno);
+    let proc = new_filesystem(c"proc", &[], PLAIN | attribute::NOEXEC).map(drop).map_err(errno);
+    (mounting, proc)
 }

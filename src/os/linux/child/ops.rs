@@ -21,11 +21,26 @@ pub(crate) enum ChildOp {
     PrepareMask,
     NewEmptyRoot,
     NewTreeRoot(CString),
-    Directory { place: Place, mode: u32 },
+    Directory {
+        place: Place,
+        mode: u32,
+    },
     EmptyFile(Place),
-    Symlink { place: Place, text: CString },
-    Bind { source: CString, target: CString, attributes: u64, id_map: Option<OwnedFd> },
-    Tmpfs { target: CString, options: TmpfsOptions, attributes: u64 },
+    Symlink {
+        place: Place,
+        text: CString,
+    },
+    Bind {
+        source: CString,
+        target: CString,
+        attributes: u64,
+        id_map: Option<OwnedFd>,
+    },
+    Tmpfs {
+        target: CString,
+        options: TmpfsOptions,
+        attributes: u64,
+    },
     Proc(CString),
     DevPts(CString),
     ReadOnly(CString),
@@ -40,7 +55,10 @@ pub(crate) enum ChildOp {
     /// Locks the securebits, with these capabilities made ambient first.
     LockSecurebits(u64),
     SetGroups(Vec<rustix::process::Gid>),
-    SetIds { uid: u32, gid: u32 },
+    SetIds {
+        uid: u32,
+        gid: u32,
+    },
     SetCapabilities(u64),
     NoNewPrivs,
     /// Puts this file at descriptor 0.
@@ -48,12 +66,18 @@ pub(crate) enum ChildOp {
     SetUmask(u32),
     ChangeDirectory(CString),
     FindProgram,
-    Landlock { ruleset: OwnedFd, paths: Vec<LandlockPath> },
+    Landlock {
+        ruleset: OwnedFd,
+        paths: Vec<LandlockPath>,
+    },
     /// Closes the descriptors of these ranges at exec (first, last).
     CloseDescriptors(Vec<(u32, u32)>),
     /// Lets a declared descriptor through exec.
     KeepDescriptor(i32),
-    SetRlimit { resource: rustix::process::Resource, limit: u64 },
+    SetRlimit {
+        resource: rustix::process::Resource,
+        limit: u64,
+    },
     ResetSignals,
     /// Compares what the kernel says of this process with what it must say.
     ReadBack(Box<Credentials>),

@@ -58,16 +58,12 @@ impl<'a> Runner<'a> {
             ChildOp::SetAffinity(processors) => {
                 rustix::thread::sched_setaffinity(None, processors).in_call(Call::Setaffinity)
             }
-            ChildOp::Stdin(file) => {
-                sys::exec::duplicate_onto(file.as_fd(), 0).in_call(Call::Dup)
-            }
+            ChildOp::Stdin(file) => sys::exec::duplicate_onto(file.as_fd(), 0).in_call(Call::Dup),
             ChildOp::SetUmask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())
             }
-            ChildOp::ChangeDirectory(path) => {
-                rustix::process::chdir(&**path).in_call(Call::Chdir)
-            }
+            ChildOp::ChangeDirectory(path) => rustix::process::chdir(&**path).in_call(Call::Chdir),
             ChildOp::FindProgram => self.find_program(),
             ChildOp::Landlock { ruleset, paths } => enter_landlock(ruleset, paths),
             ChildOp::CloseDescriptors(ranges) => self.close_descriptors(ranges),
@@ -180,8 +176,7 @@ impl<'a> Runner<'a> {
 
     fn exec(&self) -> Result<(), Failure> {
         let program = self.found.ok_or(Errno::NOENT).in_call(Call::FindProgram)?;
-        let errno =
-            sys::exec::execve(program, &self.program.arguments, &self.program.environment);
+        let errno = sys::exec::execve(program, &self.program.arguments, &self.program.environment);
         Err(Failure { call: Call::Execve, errno })
     }
 }
@@ -209,9 +204,7 @@ fn identity_step(step: &ChildOp) -> Result<(), Failure> {
             rustix::thread::set_thread_res_uid(uid, uid, uid).in_call(Call::Setresuid)
         }
         ChildOp::SetCapabilities(kept) => credentials::set_capabilities(*kept),
-        ChildOp::NoNewPrivs => {
-            rustix::thread::set_no_new_privs(true).in_call(Call::NoNewPrivs)
-        }
+        ChildOp::NoNewPrivs => rustix::thread::set_no_new_privs(true).in_call(Call::NoNewPrivs),
         // Every operation is in one of the three interpreters; were one forgotten, nothing runs.
         _ => Err(Failure { call: Call::AwaitGo, errno: Errno::NOSYS }),
     }

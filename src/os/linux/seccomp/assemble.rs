@@ -15,7 +15,7 @@ const RETURN: u16 = 0x06;
 
 /// The furthest target of a conditional jump that is certain to be in reach, after the one
 /// unconditional jump that the other branch may need in between.
-const REACH: usize = u8::MAX as usize ;
+const REACH: usize = u8::MAX as usize;
 
 /// A comparison of the accumulator with a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
