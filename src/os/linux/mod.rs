@@ -1,6 +1,8 @@
 //! The Linux backend.
+
 pub mod cgroup;
 mod child;
+mod contradiction;
 mod explain;
 mod facts;
 mod idmap;
@@ -9,3 +11,24 @@ mod prepare;
 pub mod seccomp;
 mod spawn;
 mod supervise;
+
+pub use facts::Effort;
+pub(crate) use facts::accounts::home_of;
+pub(crate) use facts::gather as facts;
+pub(crate) use prepare::{CommandLine, prepare};
+pub(crate) use spawn::{Running, spawn};
+pub(crate) use supervise::{Ended, Signals, wait};
+
+use crate::report::HeldLimit;
+
+/// The limits of a running sandbox's cgroup, as the kernel holds them.
+pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
+    let cgroup = running.cgroup.as_ref();
+    let held = cgroup.map(cgroup::Cgroup::in_force).unwrap_or_default().iter();
+    held.map(|limit| HeldLimit {
+        limit: limit.limit.to_owned(),
+        mechanism: limit.mechanism.clone(),
+        value: limit.value.clone(),
+    })
+    .collect()
+}

@@ -104,9 +104,9 @@ fn make_cgroup(prepared: &Prepared, facts: &HostFacts) -> Result<Option<Cgroup>,
 /// Gives the child the files by which it joins; on version 2 it is born inside.
 fn join_by_file(prepared: &mut Prepared, cgroup: Option<&Cgroup>) -> Result<(), LaunchError> {
     let Some(cgroup) = cgroup else { return Ok(()) };
-    let copies: Result<Vec<OwnedFd>, _> =
-        cgroup.join_files().iter().map(rustix::io::dup_cloexec).collect();
-    let copies = copies.map_err(|errno| resources(Layer::Cgroup, "dup(2)", errno))?;
+    let copies: Result<Vec<_>, _> =
+        cgroup.join_files().iter().map(|file| rustix::io::fcntl_dupfd_cloexec(file, 3)).collect();
+    let copies = copies.map_err(|errno| resources(Layer::Cgroup, "fcntl(2)", errno))?;
     for step in &mut prepared.program.init {
         if let ChildOp::JoinCgroup(files) = step {
             *files = copies;

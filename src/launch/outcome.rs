@@ -1,0 +1,85 @@
+//! What the end of a run means.
+
+use std::time::Duration;
+
+use crate::os::Ended;
+use crate::plan::Plan;
+use crate::plan::facts::Resource;
+use crate::report::{Outcome, Usage};
+
+/// Signal numbers that the kernel sends on its own account; the same on x86_64 and aarch64.
+mod signal {
+    pub(super) const KILL: u8 = 9;
+    pub(super) const XCPU: u8 = 24;
+    pub(super) const XFSZ: u8 = 25;
+    pub(super) const SYS: u8 = 31;
+}
+
+/// Says why a run ended.
+pub(super) fn classify(ended: &Ended, plan: &Plan) -> Outcome {
+    if let Some(error) = &ended.failure {
+        return Outcome::LauncherError { message: error.to_string() };
+    }
+    if ended.timed_out {
+        return Outcome::TimedOut;
+    }
+    let out_of_memory = ended.statistics.oom_kills.is_some_and(|kills| kills > 0);
+    let Some(status) = ended.status else {
+        if out_of_memory {
+            return Outcome::OutOfMemory; // The whole cgroup was killed, init with it.
+        }
+        let message = "the sandbox's init was killed, and the command with it".to_owned();
+        return Outcome::LauncherError { message };
+    };
+    // The layout of a wait status is part of the kernel's interface: the signal is in the low
+    // seven bits, the exit status in the eight above the next.
+    let low = (status & 0x7f) as u8;
+    match low {
+        0 => Outcome::Exited { code: (status >> 8 & 0xff) as u8 },
+        signal::KILL if out_of_memory => Outcome::OutOfMemory,
+        signal::XCPU => limit("cpu_time", low),
+        signal::KILL if out_of_cpu_time(ended, plan) => limit("cpu_time", low),
+        signal::XFSZ => limit("file_size", low),
+        signal::SYS => Outcome::Denied { signal: low },
+        signal => Outcome::Signaled { signal },
+    }
+}
+
+fn limit(name: &str, signal: u8) -> Outcome {
+    Outcome::Limit { limit: name.to_owned(), signal }
+}
+
+/// Whether the processor time used explains a kill: soft and hard limit are the same, so that the
+/// kernel sends `SIGKILL` without `SIGXCPU` before.
+fn out_of_cpu_time(ended: &Ended, plan: &Plan) -> bool {
+    let limit = plan
+        .expected
+        .rlimits
+        .iter()
+        .find_map(|(resource, limit)| (*resource == Resource::CpuTime).then_some(*limit));
+    let used = ended.usage.user_microseconds + ended.usage.system_microseconds;
+    // The kernel's clock for this limit ticks in steps of at most 10 ms.
+    limit.is_some_and(|seconds| used + 20_000 >= seconds.saturating_mul(1_000_000))
+}
+
+/// Gathers what was used, from whoever counts best.
+pub(super) fn usage(ended: &Ended) -> Usage {
+    let rusage = &ended.usage;
+    let counted = &ended.statistics;
+    let micros = Duration::from_micros;
+    Usage {
+        wall_seconds: ended.wall,
+        user_seconds: micros(rusage.user_microseconds),
+        system_seconds: micros(rusage.system_microseconds),
+        peak_memory_bytes: counted.memory_peak_bytes,
+        peak_resident_bytes: rusage.peak_resident,
+        // Init isn't the command's.
+        peak_processes: counted.processes_peak.map(|peak| peak.saturating_sub(1)),
+        read_bytes: ended.transferred.map(|(read, _)| read),
+        written_bytes: ended.transferred.map(|(_, written)| written),
+        voluntary_context_switches: rusage.voluntary_switches,
+        involuntary_context_switches: rusage.involuntary_switches,
+        oom_kills: counted.oom_kills,
+        throttled_seconds: counted.throttled_us.map(micros),
+    }
+}
