@@ -27,7 +27,7 @@ mod resolve;
 use std::collections::BTreeMap;
 
 use crate::policy::arch::{self, Arch};
-use crate::profile::vocabulary::SeccompAction;
+pub use crate::profile::vocabulary::SeccompAction;
 pub use condition::{Condition, Test, Width};
 
 /// What a section allows that says neither what to allow nor what the default is.
@@ -157,5 +157,7 @@ impl From<&groups::Guard> for Rule {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
