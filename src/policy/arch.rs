@@ -58,8 +58,8 @@ impl Arch {
 
     /// The numbers that lead into the kernel's x32 code.
     ///
-    /// Bit 30 marks an x32 call. 512 to 547 are handlers made for x32 that kernels before 5.7
-    /// also run for plain 64-bit callers (`arch/x86/entry/syscalls/syscall_64.tbl`).
+    /// Bit 30 marks an x32 call. 512 to 547 are handlers made for x32, which some kernels ran for
+    /// plain 64-bit callers too (`arch/x86/entry/syscalls/syscall_64.tbl`).
     #[must_use]
     pub const fn x32_calls(self) -> &'static [RangeInclusive<u32>] {
         match self {

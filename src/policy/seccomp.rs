@@ -3,16 +3,16 @@
 //! What happens to a call is decided by the first of these that speaks of it:
 //!
 //! 1. the profile's `rules`, in order, if all conditions hold;
-//! 2. `deny`, for a call by its own name: `EPERM`;
-//! 3. the guards of dangerous groups that are not allowed (see [`groups`]): each has its `errno`.
-//!    Neither a name in `allow` nor the default action lifts them; allowing the group does, and
-//!    so does a rule;
-//! 4. `allow`, for a call by its own name;
-//! 5. `deny`, for a group;
-//! 6. `allow`, for a group;
-//! 7. for `clone3` and `openat2`, whose arguments a filter can't see: `ENOSYS`
-//!    ([`groups::OPAQUE_CALLS`]), also where 2 and 5 speak of them;
-//! 8. the default action, `EPERM` unless the profile says otherwise.
+//! 2. `deny`, by the call's own name, or by a group unless `allow` has the call's own name:
+//!    `EPERM`;
+//! 3. where the call could still get through, the guards of dangerous groups that are not allowed
+//!    (see [`groups`]): each has its `errno`. Neither a name in `allow` nor the default action
+//!    lifts them; allowing the group does, and so does a rule;
+//! 4. `allow`, by name or by group;
+//! 5. the default action, `EPERM` unless the profile says otherwise.
+//!
+//! A group that has a call in part speaks of that part only. `clone3` and `openat2`, whose
+//! arguments a filter can't see, get `ENOSYS` in place of 2 and 5 ([`groups::OPAQUE_CALLS`]).
 //!
 //! Numbers that have no name, because the call is newer than our tables, get `ENOSYS` whatever
 //! the default action is: nobody can have judged them. So do the calls of the x32 interface.
@@ -27,7 +27,7 @@ mod resolve;
 use std::collections::BTreeMap;
 
 use crate::policy::arch::{self, Arch};
-use crate::profile::vocabulary::SeccompAction;
+pub use crate::profile::vocabulary::SeccompAction;
 pub use condition::{Condition, Test, Width};
 
 /// What a section allows that says neither what to allow nor what the default is.
@@ -157,5 +157,7 @@ impl From<&groups::Guard> for Rule {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;

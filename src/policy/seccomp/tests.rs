@@ -1,5 +1,6 @@
 //! What sections mean, by name and argument.
 
+use super::samples::{allowing, equal, names, open, policy, rule, usual};
 use super::*;
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::model::{ArgumentRule, Seccomp, SeccompRule};
@@ -14,20 +15,8 @@ const EAFNOSUPPORT: SeccompAction = SeccompAction::Errno(97);
 /// Bits that the kernel ignores in an `int` argument.
 const HIGH: u64 = 0xdead_beef << 32;
 
-fn names(names: &[&str]) -> Vec<Spanned<String>> {
-    names.iter().map(|name| (*name).to_owned().into()).collect()
-}
-
 fn lists(allow: &[&str], deny: &[&str]) -> Seccomp {
     Seccomp { allow: names(allow), deny: names(deny), ..Seccomp::default() }
-}
-
-fn policy(section: &Seccomp) -> SeccompPolicy {
-    SeccompPolicy::resolve(section).expect("a valid section")
-}
-
-fn usual() -> SeccompPolicy {
-    policy(&Seccomp::default())
 }
 
 fn problems(section: &Seccomp) -> Vec<Diagnostic> {
@@ -39,14 +28,6 @@ fn decide(policy: &SeccompPolicy, call: &str, first: &[u64]) -> SeccompAction {
     let mut arguments = [0; 6];
     arguments[..first.len()].copy_from_slice(first);
     policy.treatment(call).expect("a known call").decide(&arguments)
-}
-
-fn rule(calls: &[&str], arguments: &[ArgumentRule], action: SeccompAction) -> Spanned<SeccompRule> {
-    SeccompRule { calls: names(calls), arguments: arguments.to_vec(), action }.into()
-}
-
-fn equal(index: u8, value: u64) -> ArgumentRule {
-    ArgumentRule { index, operator: ArgumentOperator::Equal, value, mask: u64::MAX, wide: false }
 }
 
 #[test]
@@ -148,7 +129,7 @@ fn a_guard_holds_whoever_allows_the_call_until_its_group_is_allowed() {
 
 #[test]
 fn terminals_can_not_be_typed_into_with_high_bits_set_either() {
-    for policy in [usual(), policy(&lists(&["@compute"], &[])), SeccompPolicy::guard()] {
+    for policy in [usual(), allowing(&["@compute"]), SeccompPolicy::guard()] {
         for request in [0x5412, 0x541c, 0x5412 | HIGH, 0x541c | 1 << 32] {
             assert_eq!(decide(&policy, "ioctl", &[0, request]), EPERM, "{request:#x}");
         }
@@ -214,7 +195,7 @@ fn no_call_makes_a_setuid_or_setgid_file() {
 
 #[test]
 fn io_uring_is_refused() {
-    for policy in [usual(), policy(&lists(&["@compute"], &[]))] {
+    for policy in [usual(), allowing(&["@compute"])] {
         for call in ["io_uring_setup", "io_uring_enter", "io_uring_register"] {
             assert_eq!(policy.treatment(call), Some(&Treatment::always(EPERM)), "{call}");
         }
@@ -234,7 +215,7 @@ fn personality_is_linux_or_nothing() {
 
 #[test]
 fn compute_makes_threads_but_no_processes() {
-    let policy = policy(&lists(&["@compute"], &[]));
+    let policy = allowing(&["@compute"]);
     assert_eq!(decide(&policy, "clone", &[0x003d_0f00]), ALLOW);
     assert_eq!(decide(&policy, "clone", &[17]), EPERM);
     assert_eq!(decide(&policy, "clone", &[0x003d_0f00 | 0x1000_0000]), EPERM);
@@ -270,8 +251,7 @@ fn the_launcher_can_read_its_mode_back_under_any_policy() {
 
 #[test]
 fn newer_calls_and_x32_are_missing_whatever_the_default() {
-    let open = Seccomp { default: Some(ALLOW.into()), ..Seccomp::default() };
-    for policy in [usual(), policy(&open)] {
+    for policy in [usual(), open()] {
         for number in [470, 600, 0x3fff_ffff, 0x4000_0000, u32::MAX] {
             assert_eq!(policy.decide(Arch::X86_64, number, &[0; 6]), ENOSYS, "{number}");
             assert_eq!(policy.decide(Arch::Aarch64, number, &[0; 6]), ENOSYS, "{number}");

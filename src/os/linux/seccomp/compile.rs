@@ -13,8 +13,7 @@ use std::collections::BTreeMap;
 use super::assemble::{Assembler, Compare, Target};
 use super::{MAX_INSTRUCTIONS, Program, arguments};
 use crate::policy::arch::Arch;
-use crate::policy::seccomp::{SeccompPolicy, Treatment};
-use crate::profile::vocabulary::SeccompAction;
+use crate::policy::seccomp::{SeccompAction, SeccompPolicy, Treatment};
 
 /// `offsetof(struct seccomp_data, nr)`.
 const NUMBER: u32 = 0;

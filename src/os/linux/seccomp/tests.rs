@@ -3,60 +3,14 @@
 use super::assemble::return_value;
 use super::evaluate::{Call, check, run};
 use super::*;
-use crate::policy::arch::{self, Arch};
+use crate::policy::arch::Arch;
+use crate::policy::seccomp::samples::{self, Random, allowing, open, usual};
 use crate::policy::seccomp::{SeccompPolicy, Test, Treatment};
-use crate::profile::model::{ArgumentRule, Seccomp, SeccompRule};
-use crate::profile::vocabulary::{ArgumentOperator, SeccompAction};
 
 const ALLOW: u32 = 0x7fff_0000;
 const EPERM: u32 = 0x0005_0001;
 const ENOSYS: u32 = 0x0005_0026;
 const KILL: u32 = 0x8000_0000;
-
-/// Xorshift (Marsaglia): the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("a small number")
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-
-    /// Small numbers, single bits, all ones, and noise, in either half.
-    fn word(&mut self) -> u64 {
-        let noise = self.next();
-        match self.below(6) {
-            0 => noise % 8,
-            1 => 1 << (noise % 64),
-            2 => u64::MAX - noise % 3,
-            3 => (noise % 4) | (noise & (u64::MAX << 32)),
-            4 => noise >> 32,
-            _ => noise,
-        }
-    }
-}
-
-fn names(names: &[&str]) -> Vec<crate::profile::source::Spanned<String>> {
-    names.iter().map(|name| (*name).to_owned().into()).collect()
-}
-
-fn allowing(allow: &[&str]) -> SeccompPolicy {
-    SeccompPolicy::resolve(&Seccomp { allow: names(allow), ..Seccomp::default() }).expect("valid")
-}
-
-fn usual() -> SeccompPolicy {
-    allowing(&[])
-}
 
 fn compiled(policy: &SeccompPolicy, arch: Arch) -> Program {
     let program = compile(policy, arch).expect("short enough");
@@ -119,45 +73,6 @@ fn compare(policy: &SeccompPolicy, arch: Arch, random: &mut Random, noise: usize
     }
 }
 
-fn random_action(random: &mut Random) -> SeccompAction {
-    let errno = SeccompAction::Errno(u16::try_from(1 + random.below(4095)).expect("16 bits"));
-    random.pick(&[SeccompAction::Allow, SeccompAction::Log, SeccompAction::Kill, errno])
-}
-
-fn random_section(random: &mut Random) -> Seccomp {
-    let calls: Vec<&str> = arch::call_names().into_iter().collect();
-    let groups: Vec<&str> = crate::policy::seccomp::groups::all().map(|group| group.name).collect();
-    let mut some = |from: &[&'static str], most: usize| {
-        let count = random.below(most + 1);
-        (0..count).map(|_| random.pick(from)).collect::<Vec<_>>()
-    };
-    let mut allow = some(&groups, 6);
-    allow.extend(some(&calls, 40));
-    let mut deny = some(&groups, 3);
-    deny.extend(some(&calls, 20));
-    let ruled: Vec<Vec<&str>> = (0..30).map(|_| some(&calls, 3)).collect();
-    let rules = ruled.iter().map(|calls| {
-        let arguments = (0..random.below(4)).map(|_| random_condition(random)).collect();
-        let action = random_action(random);
-        SeccompRule { calls: names(calls), arguments, action }.into()
-    });
-    let rules = rules.collect();
-    let default = (random.below(3) > 0).then(|| random_action(random).into());
-    Seccomp { default, allow: names(&allow), deny: names(&deny), rules }
-}
-
-fn random_condition(random: &mut Random) -> ArgumentRule {
-    let operator = random.pick(ArgumentOperator::ALL);
-    let wide = random.below(2) == 0;
-    let bits = if wide { u64::MAX } else { u64::from(u32::MAX) };
-    let masked = operator == ArgumentOperator::MaskedEqual;
-    let mask = if masked { random.word() & bits } else { u64::MAX };
-    let value = random.word() & bits & mask;
-    // Few indexes, so that rules meet on the same argument.
-    let index = u8::try_from(random.below(3) * 2 + usize::from(wide)).expect("8 bits");
-    ArgumentRule { index, operator, value, mask, wide }
-}
-
 #[test]
 fn filters_agree_with_their_policies() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
@@ -173,7 +88,7 @@ fn filters_agree_with_their_policies() {
 fn filters_of_random_policies_agree_with_them() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     for _ in 0..60 {
-        let policy = SeccompPolicy::resolve(&random_section(&mut random)).expect("valid");
+        let policy = samples::random(&mut random);
         for arch in Arch::ALL {
             compare(&policy, arch, &mut random, 200);
         }
@@ -184,18 +99,8 @@ fn filters_of_random_policies_agree_with_them() {
 #[test]
 fn filters_longer_than_a_jump_agree_with_their_policies() {
     let mut random = Random(0xd1b5_4a32_d192_ed03);
-    let many = |random: &mut Random, call| {
-        let rule = |random: &mut Random| SeccompRule {
-            calls: names(&[call]),
-            arguments: vec![random_condition(random), random_condition(random)],
-            action: random_action(random),
-        };
-        (0..90).map(|_| rule(random).into()).collect::<Vec<_>>()
-    };
     let calls = ["read", "ioctl", "fcntl", "socket", "futex"];
-    let rules = calls.iter().flat_map(|call| many(&mut random, call)).collect();
-    let section = Seccomp { rules, ..Seccomp::default() };
-    let policy = SeccompPolicy::resolve(&section).expect("valid");
+    let policy = samples::random_rules(&mut random, &calls, 90);
     for arch in Arch::ALL {
         assert!(compiled(&policy, arch).instructions().len() > 1000);
         compare(&policy, arch, &mut random, 1000);
@@ -204,20 +109,7 @@ fn filters_longer_than_a_jump_agree_with_their_policies() {
 
 #[test]
 fn a_filter_too_long_for_the_kernel_is_an_error() {
-    let condition = |value| ArgumentRule {
-        index: 0,
-        operator: ArgumentOperator::Equal,
-        value,
-        mask: u64::MAX,
-        wide: true,
-    };
-    let rule = |value| SeccompRule {
-        calls: names(&["read"]),
-        arguments: vec![condition(value)],
-        action: SeccompAction::Kill,
-    };
-    let rules = (0..2000).map(|value| rule(value << 20).into()).collect();
-    let policy = SeccompPolicy::resolve(&Seccomp { rules, ..Seccomp::default() }).expect("valid");
+    let policy = samples::with_rules_on_read(2000);
     let error = compile(&policy, Arch::X86_64).expect_err("too long");
     assert!(matches!(error, CompileError::TooLong { instructions } if instructions > 4096));
 }
@@ -245,20 +137,7 @@ fn nothing_is_typed_into_a_terminal() {
 /// HOSTILE 12: `AF_VSOCK | 1 << 32`, `F_SETLK | 1 << 32`.
 #[test]
 fn high_bits_do_not_carry_an_argument_past_a_rule() {
-    let lock = ArgumentRule {
-        index: 1,
-        operator: ArgumentOperator::Equal,
-        value: 6,
-        mask: u64::MAX,
-        wide: false,
-    };
-    let rule = SeccompRule {
-        calls: names(&["fcntl"]),
-        arguments: vec![lock],
-        action: SeccompAction::Errno(1),
-    };
-    let section = Seccomp { rules: vec![rule.into()], ..Seccomp::default() };
-    let policy = SeccompPolicy::resolve(&section).expect("valid");
+    let policy = samples::refusing("fcntl", 1, 6);
     for arch in Arch::ALL {
         for high in [0, 1 << 32, u64::MAX << 32] {
             assert_eq!(result(&policy, arch, number(arch, "fcntl"), &[3, 6 | high]), EPERM);
@@ -273,12 +152,9 @@ fn high_bits_do_not_carry_an_argument_past_a_rule() {
 /// HOSTILE 13: x32, i386 and other foreign ABIs.
 #[test]
 fn foreign_interfaces_are_refused_by_every_filter() {
-    let allow = SeccompAction::Allow;
-    let open = Seccomp { default: Some(allow.into()), ..Seccomp::default() };
-    let open = SeccompPolicy::resolve(&open).expect("valid");
     // i386, 32-bit Arm, the other one of ours, and the native one with its 64-bit mark gone.
     let foreign = [0x4000_0003, 0x4000_0028, 0xc000_00b7, 0xc000_003e, 0x3e, 0xb7, 0];
-    for policy in [usual(), SeccompPolicy::guard(), open] {
+    for policy in [usual(), SeccompPolicy::guard(), open()] {
         for arch in Arch::ALL {
             let program = compiled(&policy, arch);
             for audit_arch in foreign.into_iter().filter(|one| *one != arch.audit()) {
@@ -298,11 +174,8 @@ fn foreign_interfaces_are_refused_by_every_filter() {
 /// HOSTILE 14: calls that are newer than the filter; the mount API and clone3.
 #[test]
 fn what_comes_next_is_not_there_yet() {
-    let allow = SeccompAction::Allow;
-    let open = Seccomp { default: Some(allow.into()), ..Seccomp::default() };
-    let open = SeccompPolicy::resolve(&open).expect("valid");
     for arch in Arch::ALL {
-        for policy in [&usual(), &open] {
+        for policy in [&usual(), &open()] {
             for number in [470, 471, 500, 1000, 0x3fff_ffff] {
                 assert_eq!(result(policy, arch, number, &[]), ENOSYS, "{number}");
             }

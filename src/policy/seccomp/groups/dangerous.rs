@@ -76,7 +76,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group::guarding(
         "@namespace",
         "make and enter namespaces, in which much of the kernel opens to the \
-                      unprivileged",
+         unprivileged",
         calls![setns],
         &[
             refuse("clone", EPERM, &[Condition::low(0, Test::AnyBit(NAMESPACES))]),
@@ -87,7 +87,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group::guarding(
         "@terminal-injection",
         "push characters into a terminal as if its user had typed them \
-                      (ioctl TIOCSTI, TIOCLINUX)",
+         (ioctl TIOCSTI, TIOCLINUX)",
         &[],
         &[
             refuse("ioctl", EPERM, &[Condition::low(1, Test::Equal(TIOCSTI))]),
@@ -114,7 +114,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group::guarding(
         "@network-other",
         "sockets of other families (packet, vsock, crypto, Bluetooth, ...) and \
-                      protocols; MPTCP and SMC would pass by the rules for TCP ports",
+         protocols; MPTCP and SMC would pass by the rules for TCP ports",
         &[],
         &[
             refuse("socket", EAFNOSUPPORT, OTHER_FAMILY),
@@ -137,7 +137,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group::guarding(
         "@personality",
         "execution domains other than Linux's own, some of which switch off \
-                      protections of memory",
+         protections of memory",
         &[],
         &[refuse("personality", EPERM, OTHER_PERSONALITY)],
     ),
