@@ -83,3 +83,20 @@ pub(crate) fn keep_across_exec(descriptor: i32) -> Result<(), Errno> {
     // SAFETY: numbers only.
     super::result_int(unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) }).map(drop)
 }
+
+/// Whether the kernel started this program with more rights than its user has: setuid, setgid, or
+/// by file capabilities (`AT_SECURE`, `getauxval(3)`).
+pub(crate) fn started_with_more_rights() -> bool {
+    // SAFETY: has no conditions.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// A close-on-exec copy of a descriptor that is known by its number only.
+pub(crate) fn duplicate(descriptor: i32) -> Result<std::os::fd::OwnedFd, Errno> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: numbers only.
+    let returned = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3) };
+    let copy = super::result_int(returned)?;
+    // SAFETY: a new descriptor that nobody else owns; numbers of descriptors fit an int.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(i32::try_from(copy).unwrap_or(-1)) })
+}

@@ -23,8 +23,7 @@ impl Contradiction {
                 let all = Controller::ALL;
                 let one = controller.as_ref().map_or(&all[..], std::slice::from_ref);
                 for controller in one {
-                    *slot(&mut facts.cgroup, *controller) =
-                        CgroupSupport::Missing(missing.clone());
+                    *slot(&mut facts.cgroup, *controller) = CgroupSupport::Missing(missing.clone());
                 }
                 if controller.is_none() {
                     facts.cgroup.place = None;

@@ -1,5 +1,6 @@
 //! The Linux backend.
 
+mod caller;
 pub mod cgroup;
 mod child;
 mod contradiction;
@@ -12,6 +13,7 @@ pub mod seccomp;
 mod spawn;
 mod supervise;
 
+pub(crate) use caller::{duplicate_descriptor, is_root, is_setuid, only_root_writes, user_id};
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;

@@ -26,7 +26,7 @@ use crate::sys::mount::attribute;
 
 /// What to run.
 #[derive(Clone, Debug)]
-pub struct CommandLine {
+pub(crate) struct CommandLine {
     /// The program and its arguments; the first is what it is called.
     pub words: Vec<std::ffi::OsString>,
     /// Its environment.

@@ -48,8 +48,9 @@ pub(crate) fn enter(program: &Program, channels: &Channels) -> ! {
 
 /// Sets up and starts the command; its process id.
 fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
-    // Permissions of what is made in the skeleton are given in full.
-    rustix::process::umask(rustix::fs::Mode::empty());
+    // Permissions of what is made in the skeleton are given in full; the command gets back what
+    // the caller had.
+    let umask = rustix::process::umask(rustix::fs::Mode::empty());
     for descriptor in channels.launcher {
         close_range(descriptor.cast_unsigned(), descriptor.cast_unsigned(), CloseMode::Now)
             .map_err(|errno| fail(channels, Call::CloseRange, errno))?;
@@ -63,6 +64,7 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
     }
     let target = sys::clone::fork_in_child().map_err(|errno| fail(channels, Call::Fork, errno))?;
     if target == 0 {
+        rustix::process::umask(umask);
         become_command(program, channels.target.as_fd());
     }
     // Nobody may trace init or read its memory. Only now, as the launcher has to look at its

@@ -13,13 +13,8 @@ const JUMP: u16 = 0x05;
 const AND: u16 = 0x54;
 const RETURN: u16 = 0x06;
 
-<<<<<<< HEAD
-/// The furthest target of a conditional jump that is certain to be in reach, after the one
-/// unconditional jump that the other branch may need in between.
-=======
 /// The furthest target, counted back from the end of what is written, that a conditional jump
 /// reaches: also when the unconditional jump of its other branch comes to lie in between.
->>>>>>> seccomp
 const REACH: usize = u8::MAX as usize;
 
 /// A comparison of the accumulator with a constant.

@@ -1,0 +1,178 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runs a command in a sandbox, and says what the sandbox really enforces.
+#[derive(Debug, Parser)]
+#[command(name = "ringfence", version, max_term_width = 100, infer_subcommands = false)]
+#[command(after_help = "Exit status of run: the command's own; 128+N when signal N ended it; \
+    124 time limit; 125 ringfence failed or refused, nothing was run; 126 found but not \
+    executable; 127 not found.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) action: Action,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Run a command in a sandbox
+    Run(RunArguments),
+    /// Look for problems in profiles, without running anything
+    Check(CheckArguments),
+    /// Say what a profile allows and denies on this host, layer by layer
+    Explain(ExplainArguments),
+    /// Say what this host offers, and what would give the rest
+    Doctor(DoctorArguments),
+    /// List the profiles that can be named, or show one
+    Profiles(ProfilesArguments),
+}
+
+/// What `run` and `explain` have in common: a profile, and changes to it.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Sandbox")]
+pub(crate) struct SandboxArguments {
+    /// Profile: a name (see 'ringfence profiles') or a path
+    #[arg(short, long, value_name = "NAME|PATH", default_value = "default")]
+    pub(crate) profile: String,
+    /// Isolation level; switches off the layers of higher levels that --enforcement doesn't name
+    #[arg(short, long, value_name = "LEVEL",
+          value_parser = clap::builder::PossibleValuesParser::new(crate::profile::vocabulary::Level::NAMES))]
+    pub(crate) level: Option<String>,
+    /// Show a file or directory of the host, read-only
+    #[arg(long, value_name = "PATH[:TARGET]")]
+    pub(crate) ro: Vec<OsString>,
+    /// Show a file or directory of the host, writable
+    #[arg(long, value_name = "PATH[:TARGET]")]
+    pub(crate) rw: Vec<OsString>,
+    /// Mount an empty file system in memory
+    #[arg(long, value_name = "PATH[:SIZE]")]
+    pub(crate) tmpfs: Vec<OsString>,
+    /// Mask a path inside what is visible
+    #[arg(long, value_name = "PATH")]
+    pub(crate) hide: Vec<OsString>,
+    /// Network: none, loopback or host
+    #[arg(long, value_name = "MODE",
+          value_parser = clap::builder::PossibleValuesParser::new(crate::profile::vocabulary::NetworkMode::NAMES))]
+    pub(crate) net: Option<String>,
+    /// Allow TCP connections to this port only (repeatable); means --net host
+    #[arg(long, value_name = "PORT")]
+    pub(crate) connect: Vec<String>,
+    /// Memory of the whole process tree, such as 512MiB
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// Processor time per second, in processors, such as 1.5
+    #[arg(long, value_name = "N")]
+    pub(crate) cpus: Option<String>,
+    /// Processes and threads of the whole tree
+    #[arg(long, value_name = "N")]
+    pub(crate) pids: Option<String>,
+    /// Wall-clock limit, such as 90s or 5m
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
+    /// Pass an environment variable, or set it
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<OsString>,
+    /// Working directory inside the sandbox
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cwd: Option<OsString>,
+    /// User, and group, the command runs as
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub(crate) user: Option<String>,
+    /// Make a layer required, best-effort or off
+    #[arg(long, value_name = "LAYER=SETTING")]
+    pub(crate) enforcement: Vec<String>,
+    /// Make every layer best-effort: run with what this host can give, and say what it can't
+    #[arg(long)]
+    pub(crate) degrade: bool,
+    /// Let the command inherit this file descriptor
+    #[arg(long, value_name = "N")]
+    pub(crate) pass_fd: Vec<u32>,
+    /// Set any part of the profile, such as limits.open_files=64
+    #[arg(long, value_name = "JSON.PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// `ringfence run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArguments,
+    /// Write a report of the run to a file, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) report: Option<PathBuf>,
+    /// Write the report to an open file descriptor
+    #[arg(long, value_name = "N", help_heading = "Output", conflicts_with = "report")]
+    pub(crate) report_fd: Option<u32>,
+    /// Write the report to standard error
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, help_heading = "Output", conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say what holds, layer by layer
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) verbose: bool,
+    /// The command and its arguments
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// `ringfence check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Write the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Profiles, by name or path
+    #[arg(value_name = "PROFILE", required = true)]
+    pub(crate) profiles: Vec<String>,
+}
+
+/// `ringfence explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArguments,
+    /// Write the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ringfence doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Write the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ringfence profiles`.
+#[derive(Debug, Args)]
+pub(crate) struct ProfilesArguments {
+    #[command(subcommand)]
+    pub(crate) action: Option<ProfilesAction>,
+    /// Write the result as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// `ringfence profiles list|show`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfilesAction {
+    /// List the profiles that can be named (the default)
+    List,
+    /// Show the text of a profile
+    Show {
+        /// Its name or path
+        name: String,
+    },
+}

@@ -1,0 +1,54 @@
+//! Text for people.
+
+use crate::error::Error;
+use crate::plan::{LayerState, Status};
+use crate::report::Outcome;
+
+/// One line on standard error. A closed standard error is no reason to fail.
+pub(super) fn line(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "ringfence: {text}");
+}
+
+/// An error on standard error.
+pub(super) fn error(error: &Error) {
+    match error {
+        // Already drawn, with its own heading.
+        Error::Profile { rendered, .. } => {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "{}", rendered.trim_end());
+        }
+        other => line(&other.to_string()),
+    }
+}
+
+/// A layer's state in one line.
+pub(super) fn layer(state: &LayerState) -> String {
+    let status = match state.status {
+        Status::Enforced => "enforced",
+        Status::Fallback => "fallback",
+        Status::Unavailable => "unavailable",
+        Status::Off => "off",
+    };
+    let mut text = format!("{}: {status}", state.layer);
+    if let Some(mechanism) = &state.mechanism {
+        text.push_str(&format!(": {mechanism}"));
+    }
+    if let Some(cause) = &state.cause {
+        text.push_str(&format!(" ({})", cause.found));
+    }
+    text
+}
+
+/// How a run ended, in words.
+pub(super) fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Exited { code } => format!("the command exited with {code}"),
+        Outcome::Signaled { signal } => format!("signal {signal} ended the command"),
+        Outcome::TimedOut => "the wall-clock limit was reached (limits.wall_time)".into(),
+        Outcome::OutOfMemory => "the memory limit was reached (limits.memory)".into(),
+        Outcome::Limit { limit, .. } => format!("a limit was reached (limits.{limit})"),
+        Outcome::Denied { .. } => "the command made a system call that kills (seccomp)".into(),
+        Outcome::LauncherError { message } => message.clone(),
+    }
+}

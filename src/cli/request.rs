@@ -1,0 +1,294 @@
+//! From what was typed to what it means: changes to a profile.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::args::SandboxArguments;
+use crate::error::Error;
+use crate::launch::library::Library;
+use crate::launch::load::{context_of_caller, load, policies, profile_error};
+use crate::policy::Policy;
+use crate::profile::layering::Loaded;
+use crate::profile::model::{Mount, MountKind, Profile};
+use crate::profile::parse::parse_fragment;
+use crate::profile::source::{Source, Sources, Spanned};
+use crate::profile::vocabulary::{Access, Enforcement, Layer, Level};
+
+/// Policies in order of preference, and what they were made of.
+pub(crate) struct Request {
+    pub(crate) policies: Vec<Policy>,
+    pub(crate) loaded: Loaded,
+}
+
+/// Loads the profile that was asked for and applies the options to it.
+pub(crate) fn resolve(arguments: &SandboxArguments, color: bool) -> Result<Request, Error> {
+    let mut library = Library::of_caller();
+    let mut loaded = load(&mut library, &arguments.profile, color)?;
+    let changes = changes(arguments, &mut loaded.sources, color)?;
+    let context = context_of_caller();
+    let mut policies = policies(&loaded, &changes.profiles, &context, color)?;
+    if arguments.degrade {
+        for policy in &mut policies {
+            degrade(policy, &changes.named);
+        }
+    }
+    Ok(Request { policies, loaded })
+}
+
+/// Makes every required layer best-effort, but for those whose setting was given by name.
+fn degrade(policy: &mut Policy, named: &[Layer]) {
+    for layer in Layer::ALL.iter().copied().filter(|layer| !named.contains(layer)) {
+        if policy.enforcement.get(layer) == Enforcement::Required {
+            policy.enforcement.set(layer, Enforcement::BestEffort);
+        }
+    }
+}
+
+struct Changes {
+    /// Laid over the profile, one after the other.
+    profiles: Vec<Profile>,
+    /// Layers named by `--enforcement`.
+    named: Vec<Layer>,
+}
+
+/// Collects options as fragments of a profile, so that they are checked by the same rules and
+/// errors quote the option.
+struct Collector<'a> {
+    sources: &'a mut Sources,
+    profiles: Vec<Profile>,
+    problems: Vec<crate::profile::diagnostic::Diagnostic>,
+}
+
+impl Collector<'_> {
+    fn fragment(&mut self, option: &str, path: &str, value: &str) {
+        self.parse(format!("option {option}"), format!("{path}={value}"));
+    }
+
+    fn parse(&mut self, name: String, text: String) {
+        let id = self.sources.add(Source { name, text, directory: None });
+        match parse_fragment(self.sources, id) {
+            Ok(profile) => self.profiles.push(profile),
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+
+    fn mount(&mut self, mount: Mount) {
+        let mut profile = Profile::default();
+        profile.filesystem.mounts.push(Spanned::from(mount));
+        self.profiles.push(profile);
+    }
+}
+
+fn changes(
+    arguments: &SandboxArguments,
+    sources: &mut Sources,
+    color: bool,
+) -> Result<Changes, Error> {
+    let mut collector = Collector { sources, profiles: Vec::new(), problems: Vec::new() };
+    let named = enforcement(arguments, &mut collector)?;
+    limits(arguments, &mut collector);
+    network(arguments, &mut collector);
+    files(arguments, &mut collector)?;
+    process(arguments, &mut collector)?;
+    for set in &arguments.set {
+        collector.parse(format!("option --set {set}"), set.clone());
+    }
+    let Collector { profiles, problems, .. } = collector;
+    if problems.is_empty() {
+        Ok(Changes { profiles, named })
+    } else {
+        Err(profile_error(&problems, sources, color))
+    }
+}
+
+/// `--level` and `--enforcement`, which depend on each other.
+fn enforcement(
+    arguments: &SandboxArguments,
+    collector: &mut Collector<'_>,
+) -> Result<Vec<Layer>, Error> {
+    let mut named = Vec::new();
+    let mut settings = Vec::new();
+    for option in &arguments.enforcement {
+        let (layer, setting) = option.split_once('=').ok_or_else(|| {
+            Error::Usage(format!(
+                "--enforcement {option}: write LAYER=required, best-effort or off"
+            ))
+        })?;
+        named.extend(Layer::from_name(layer));
+        settings.push((layer, setting));
+    }
+    if let Some(level) = arguments.level.as_deref().and_then(Level::from_name) {
+        let mut profile = Profile { level: Some(level.into()), ..Profile::default() };
+        for layer in Layer::ALL.iter().copied() {
+            if layer.level() > level && !named.contains(&layer) {
+                profile.enforcement.insert(layer, Enforcement::Off.into());
+            }
+        }
+        collector.profiles.push(profile);
+    }
+    for (layer, setting) in settings {
+        collector.fragment("--enforcement", &format!("enforcement.{layer}"), setting);
+    }
+    Ok(named)
+}
+
+fn limits(arguments: &SandboxArguments, collector: &mut Collector<'_>) {
+    let options = [
+        ("--memory", "limits.memory", &arguments.memory),
+        ("--cpus", "limits.cpus", &arguments.cpus),
+        ("--pids", "limits.processes", &arguments.pids),
+    ];
+    for (option, path, value) in options {
+        if let Some(value) = value {
+            collector.fragment(option, path, value);
+        }
+    }
+    if let Some(timeout) = &arguments.timeout {
+        // As timeout(1) has it: a bare number is seconds.
+        let bare = timeout.parse::<f64>().is_ok();
+        let text = if bare { format!("{timeout}s") } else { timeout.clone() };
+        collector.fragment("--timeout", "limits.wall_time", &text);
+    }
+}
+
+fn network(arguments: &SandboxArguments, collector: &mut Collector<'_>) {
+    if !arguments.connect.is_empty() {
+        let ports = arguments.connect.join(",");
+        collector.fragment("--connect", "network.connect_tcp", &format!("[{ports}]"));
+        collector.fragment("--connect", "network.mode", "host");
+        collector.fragment("--connect", "enforcement.landlock", "required");
+    }
+    if let Some(mode) = &arguments.net {
+        collector.fragment("--net", "network", mode);
+    }
+}
+
+fn files(arguments: &SandboxArguments, collector: &mut Collector<'_>) -> Result<(), Error> {
+    for (paths, access) in [(&arguments.ro, Access::ReadOnly), (&arguments.rw, Access::ReadWrite)] {
+        for option in paths {
+            let (source, target) = split(option);
+            let source = absolute(source)?;
+            let target = match target {
+                Some(target) => escaped(Path::new(target))?,
+                None => escaped(&source)?,
+            };
+            let source = escaped(&source)?;
+            let kind = MountKind::Bind {
+                source,
+                access,
+                noexec: false,
+                map_owner: access == Access::ReadWrite,
+                unless_home: false,
+            };
+            collector.mount(checked(target, kind, access.as_str())?);
+        }
+    }
+    for option in &arguments.tmpfs {
+        let (path, size) = split(option);
+        let size = size.map(|size| size.to_string_lossy().into_owned());
+        let bytes = size.as_deref().map(crate::profile::units::parse_size).transpose();
+        let bytes = bytes.map_err(|problem| usage("--tmpfs", option, &problem.message))?;
+        let kind = MountKind::Tmpfs { size: bytes, mode: None, noexec: false };
+        collector.mount(checked(escaped(&absolute(path)?)?, kind, "tmpfs")?);
+    }
+    for path in &arguments.hide {
+        let mut profile = Profile::default();
+        profile.filesystem.hide.push(Spanned::from(escaped(&absolute(path)?)?));
+        collector.profiles.push(profile);
+    }
+    Ok(())
+}
+
+fn usage(option: &str, value: &OsStr, problem: &str) -> Error {
+    Error::Usage(format!("{option} {}: {problem}", value.display()))
+}
+
+/// A target given on the command line obeys the rules of one in a profile.
+fn checked(target: String, kind: MountKind, option: &str) -> Result<Mount, Error> {
+    let wrong = |what: &str| Error::Usage(format!("--{option} {target}: {what}"));
+    if !target.starts_with('/') {
+        return Err(wrong("the target has to be an absolute path"));
+    }
+    if target.split('/').any(|part| part == "..") {
+        return Err(wrong("the target must not contain \"..\""));
+    }
+    Ok(Mount { target, kind, optional: false })
+}
+
+fn process(arguments: &SandboxArguments, collector: &mut Collector<'_>) -> Result<(), Error> {
+    for variable in &arguments.env {
+        let text = variable
+            .to_str()
+            .ok_or_else(|| usage("--env", variable, "the name or value isn't UTF-8"))?;
+        let mut profile = Profile::default();
+        let name = match text.split_once('=') {
+            Some((name, value)) => {
+                let value = value.replace("${", "$${");
+                profile.environment.set.insert(name.to_owned(), Spanned::from(value));
+                name
+            }
+            None => {
+                profile.environment.pass.push(Spanned::from(text.to_owned()));
+                text
+            }
+        };
+        if name.is_empty() || name.contains('\0') {
+            return Err(usage("--env", variable, "there is no name before the \"=\""));
+        }
+        collector.profiles.push(profile);
+    }
+    if let Some(cwd) = &arguments.cwd {
+        let mut profile = Profile::default();
+        profile.process.cwd = Some(Spanned::from(escaped(&absolute(cwd)?)?));
+        collector.profiles.push(profile);
+    }
+    if let Some(user) = &arguments.user {
+        collector.fragment("--user", "user", &serde_json::Value::from(user.as_str()).to_string());
+    }
+    for descriptor in &arguments.pass_fd {
+        collector.fragment("--pass-fd", "process.descriptors", &format!("[{descriptor}]"));
+    }
+    Ok(())
+}
+
+/// `PATH[:REST]`; a path with a colon in it has to be given in a profile.
+fn split(option: &OsStr) -> (&OsStr, Option<&OsStr>) {
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = option.as_bytes();
+    match bytes.iter().position(|byte| *byte == b':') {
+        Some(at) => (OsStr::from_bytes(&bytes[..at]), Some(OsStr::from_bytes(&bytes[at + 1..]))),
+        None => (option, None),
+    }
+}
+
+/// The path from the root on, without `.` and `..` in it.
+fn absolute(path: &OsStr) -> Result<PathBuf, Error> {
+    let fail = |error: std::io::Error| {
+        Error::Usage(format!("{}: can't tell the absolute path: {error}", path.display()))
+    };
+    if path.is_empty() {
+        return Err(Error::Usage("an empty path means nothing".to_owned()));
+    }
+    let path = std::path::absolute(path).map_err(fail)?;
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            std::path::Component::ParentDir => drop(normal.pop()),
+            other => normal.push(other),
+        }
+    }
+    Ok(normal)
+}
+
+/// A path as text of a profile, in which `${` would begin a variable.
+fn escaped(path: &Path) -> Result<String, Error> {
+    let text = path.to_str().ok_or_else(|| {
+        Error::Usage(format!("{}: the path isn't UTF-8; name it in a profile", path.display()))
+    })?;
+    Ok(text.replace("${", "$${"))
+}
+
+/// The words of a command, as text.
+pub(crate) fn command_text(words: &[OsString]) -> Vec<String> {
+    words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}

@@ -1,0 +1,101 @@
+//! `ringfence run`.
+
+use std::io::IsTerminal;
+
+use super::args::RunArguments;
+use super::report_file::Destination;
+use super::{render, request};
+use crate::error::Error;
+use crate::launch::{self, Chosen, Observer};
+use crate::plan::Status;
+use crate::policy::ProfileIdentity;
+use crate::profile::vocabulary::Level;
+use crate::report::{Outcome, Report};
+
+/// Runs a command; what the launcher is to exit with.
+pub(super) fn run(arguments: &RunArguments) -> u8 {
+    // The report's place is made sure of first: a run whose account would be lost isn't begun.
+    let destination = match Destination::open(arguments) {
+        Ok(destination) => destination,
+        Err(error) => {
+            render::error(&error);
+            return error.exit_code();
+        }
+    };
+    let report = match attempt(arguments) {
+        Ok(report) => {
+            tell(arguments, &report);
+            report
+        }
+        Err((error, identity, level)) => {
+            render::error(&error);
+            let command = request::command_text(&arguments.command);
+            Report::of_error(identity, level, command, &error)
+        }
+    };
+    if let Err(problem) = destination.write(&report) {
+        // The result isn't lost with its account.
+        render::line(&format!("the report could not be written: {problem}"));
+        if !matches!(report.outcome, Outcome::LauncherError { .. }) {
+            render::line(&format!("the run itself: {}", render::outcome(&report.outcome)));
+        }
+    }
+    report.exit_code
+}
+
+type Failure = (Error, ProfileIdentity, Level);
+
+fn attempt(arguments: &RunArguments) -> Result<Report, Failure> {
+    let color = std::io::stderr().is_terminal();
+    let unknown =
+        || ProfileIdentity { name: arguments.sandbox.profile.clone(), ..Default::default() };
+    let request = request::resolve(&arguments.sandbox, color)
+        .map_err(|error| (error, unknown(), Level::Basic))?;
+    let (identity, level) = match request.policies.first() {
+        Some(policy) => (policy.profile.clone(), policy.level),
+        None => (unknown(), Level::Basic),
+    };
+    let mut teller = Teller { quiet: arguments.quiet, verbose: arguments.verbose };
+    launch::run(&request.policies, &arguments.command, &mut teller)
+        .map_err(|error| (error, identity, level))
+}
+
+/// Says on standard error what the user should know before the command speaks.
+struct Teller {
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Observer for Teller {
+    fn planned(&mut self, chosen: &Chosen<'_>) {
+        if self.quiet {
+            return;
+        }
+        for note in &chosen.plan.notes {
+            render::line(note);
+        }
+        for state in &chosen.plan.layers {
+            // What was asked for and isn't there is said unasked.
+            let lacking = matches!(state.status, Status::Fallback | Status::Unavailable);
+            if self.verbose || lacking {
+                render::line(&render::layer(state));
+            }
+        }
+    }
+}
+
+/// Says how the run ended, where the exit status alone doesn't.
+fn tell(arguments: &RunArguments, report: &Report) {
+    match &report.outcome {
+        Outcome::LauncherError { message } => render::line(message),
+        Outcome::TimedOut
+        | Outcome::OutOfMemory
+        | Outcome::Limit { .. }
+        | Outcome::Denied { .. }
+            if !arguments.quiet =>
+        {
+            render::line(&render::outcome(&report.outcome));
+        }
+        _ => {}
+    }
+}

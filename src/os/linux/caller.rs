@@ -1,0 +1,71 @@
+//! Who calls, and what that user has to be careful of.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// The real user id.
+pub(crate) fn user_id() -> u32 {
+    rustix::process::getuid().as_raw()
+}
+
+/// Whether the caller is root.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether this program was started setuid, setgid or with file capabilities, so that it has more
+/// rights than the user who chose its arguments.
+pub(crate) fn is_setuid() -> bool {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    getuid() != geteuid() || getgid() != getegid() || crate::sys::exec::started_with_more_rights()
+}
+
+/// Makes sure that a file can be written by root alone, and can't be replaced by another: the
+/// same must hold of every directory above it (a sticky one keeps others from replacing it).
+///
+/// # Errors
+/// Who else can write.
+pub(crate) fn only_root_writes(path: &Path, file: &Metadata) -> Result<(), String> {
+    writers(file, false)?;
+    for directory in path.ancestors().skip(1) {
+        let metadata = std::fs::metadata(directory)
+            .map_err(|error| format!("{} can't be looked at: {error}", directory.display()))?;
+        writers(&metadata, true).map_err(|who| format!("{who}, by {},", directory.display()))?;
+    }
+    Ok(())
+}
+
+fn writers(metadata: &Metadata, directory: bool) -> Result<(), String> {
+    const STICKY: u32 = 0o1000;
+    let mode = metadata.mode();
+    if metadata.uid() != 0 {
+        return Err(format!("user {}", metadata.uid()));
+    }
+    if directory && mode & STICKY != 0 {
+        return Ok(());
+    }
+    if mode & 0o002 != 0 {
+        return Err("everybody".to_owned());
+    }
+    if mode & 0o020 != 0 && metadata.gid() != 0 {
+        return Err(format!("group {}", metadata.gid()));
+    }
+    Ok(())
+}
+
+/// Another descriptor for what a descriptor of the caller's stands for, if it can be written to.
+/// The original is kept from the command.
+///
+/// # Errors
+/// It isn't open, or not for writing.
+pub(crate) fn duplicate_descriptor(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+    use rustix::fs::OFlags;
+    let number = i32::try_from(number).map_err(|_| rustix::io::Errno::BADF)?;
+    let copy = crate::sys::exec::duplicate(number)?;
+    let flags = rustix::fs::fcntl_getfl(&copy)?;
+    if flags & OFlags::RWMODE == OFlags::RDONLY {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    Ok(copy)
+}

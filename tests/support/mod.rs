@@ -1,0 +1,194 @@
+//! What the tests share: running the real binary as root and as an unprivileged user, and saying
+//! loudly what this host can't test.
+#![allow(missing_docs, dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+/// An account that exists on no host: nothing on it belongs to this user.
+pub const UNPRIVILEGED: u32 = 54_321;
+
+/// Who starts the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Root.
+    Root,
+    /// A user without any privilege.
+    User,
+}
+
+/// Every caller that this test run can be: root can be both, a user only itself.
+pub fn callers() -> Vec<Caller> {
+    if rustix::process::geteuid().is_root() {
+        vec![Caller::Root, Caller::User]
+    } else {
+        println!("SKIP as root: these tests are run by an unprivileged user");
+        vec![Caller::User]
+    }
+}
+
+/// The binary under test, where every user can reach it.
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let directory = std::env::temp_dir().join(format!("ringfence-tests-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = directory.join("ringfence");
+    std::fs::copy(env!("CARGO_BIN_EXE_ringfence"), &binary).unwrap();
+    binary
+});
+
+/// The path of the binary under test, where every user can reach it.
+pub fn binary() -> &'static Path {
+    &BINARY
+}
+
+/// A private working directory that belongs to the caller, removed at the end.
+pub struct Workspace {
+    directory: tempfile::TempDir,
+    caller: Caller,
+}
+
+impl Workspace {
+    pub fn new(caller: Caller) -> Self {
+        let directory = tempfile::Builder::new().prefix("ringfence-test-").tempdir().unwrap();
+        let workspace = Self { directory, caller };
+        std::fs::set_permissions(workspace.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        workspace.own(workspace.path());
+        std::fs::create_dir(workspace.home()).unwrap();
+        workspace.own(&workspace.home());
+        std::fs::create_dir(workspace.project()).unwrap();
+        workspace.own(&workspace.project());
+        workspace
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The caller's home directory.
+    pub fn home(&self) -> PathBuf {
+        self.path().join("home")
+    }
+
+    /// A directory to work in, outside of the home directory.
+    pub fn project(&self) -> PathBuf {
+        self.path().join("project")
+    }
+
+    /// Writes a file that belongs to the caller, below the workspace.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        for part in path.ancestors().take_while(|part| *part != self.path()) {
+            self.own(part);
+        }
+        path
+    }
+
+    fn own(&self, path: &Path) {
+        if self.caller == Caller::User && rustix::process::geteuid().is_root() {
+            std::os::unix::fs::lchown(path, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
+        }
+    }
+
+    /// A call of ringfence by the caller, in the project directory.
+    pub fn ringfence<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Ringfence {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .current_dir(self.project())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("HOME", self.home())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if self.caller == Caller::User && rustix::process::geteuid().is_root() {
+            // Also empties the supplementary groups.
+            command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
+        }
+        Ringfence { command }
+    }
+
+    /// `ringfence run` with these options, and a shell script as the command.
+    pub fn shell(&self, options: &[&str], script: &str) -> Finished {
+        let options = options.iter().map(OsString::from);
+        let words = ["--", "sh", "-c", script].map(OsString::from);
+        let words = [OsString::from("run")].into_iter().chain(options).chain(words);
+        self.ringfence(words).finish()
+    }
+}
+
+/// A call of ringfence, not started yet.
+pub struct Ringfence {
+    pub command: Command,
+}
+
+impl Ringfence {
+    /// Runs it and waits for its end.
+    pub fn finish(mut self) -> Finished {
+        Finished(self.command.output().expect("the binary under test can be started"))
+    }
+
+    /// The same, with text on standard input.
+    pub fn finish_with_input(mut self, input: &[u8]) -> Finished {
+        let mut child = self.command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        Finished(child.wait_with_output().unwrap())
+    }
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub struct Finished(pub Output);
+
+impl Finished {
+    pub fn code(&self) -> i32 {
+        self.0.status.code().unwrap_or(-1)
+    }
+
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// Standard output of a run that must have succeeded, without white space around it.
+    #[track_caller]
+    pub fn success(&self) -> String {
+        assert_eq!(self.code(), 0, "{self:?}");
+        self.stdout().trim().to_owned()
+    }
+}
+
+/// Says that a test can't run here, and counts as skipped; `RINGFENCE_REQUIRE`, a list of
+/// facilities, makes it fail instead.
+#[track_caller]
+pub fn skip(facility: &str, why: &str) {
+    let required = std::env::var("RINGFENCE_REQUIRE").unwrap_or_default();
+    let demanded = required.split(',').any(|name| name == facility || name == "all");
+    assert!(!demanded, "{facility} is required here, but: {why}");
+    let place = std::panic::Location::caller();
+    // Not by println!: the test harness would swallow it.
+    let _ =
+        writeln!(std::io::stderr(), "SKIP {}:{}: {facility}: {why}", place.file(), place.line());
+}
+
+/// Whether a program is on the host; says so if it isn't.
+#[track_caller]
+pub fn has_program(name: &str) -> bool {
+    let path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+    let there = path.split(':').any(|directory| Path::new(directory).join(name).is_file());
+    if !there {
+        skip(name, "the program isn't installed");
+    }
+    there
+}
