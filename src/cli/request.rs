@@ -177,7 +177,7 @@ fn files(arguments: &SandboxArguments, collector: &mut Collector<'_>) -> Result<
                 source,
                 access,
                 noexec: false,
-                map_owner: access == Access::ReadWrite,
+                map_owner: true,
                 unless_home: false,
             };
             collector.mount(checked(target, kind, access.as_str())?);
