@@ -9,6 +9,7 @@ mod facts;
 mod idmap;
 mod inspect;
 mod prepare;
+mod private;
 pub mod seccomp;
 mod spawn;
 mod supervise;
