@@ -417,6 +417,25 @@ fn tokens_in_the_environment_are_not_passed() {
     }
 }
 
+#[test]
+fn landlock_only_connects_to_no_socket_of_the_host() {
+    let Some(python) = python() else { return };
+    for caller in callers() {
+        for profile in ["landlock-only", "ci-landlock"] {
+            let workspace = Workspace::new(caller);
+            let path = workspace.path().join("socket");
+            let _server = std::os::unix::net::UnixListener::bind(&path).unwrap();
+            let program = format!(
+                "import socket; socket.socket(socket.AF_UNIX).connect('{}')",
+                path.display()
+            );
+            let options = ["-p", profile, "--net", "host"];
+            let run = run(&workspace, &options, &[python, "-c", &program]);
+            assert!(run.stderr().contains("PermissionError"), "{caller:?} {profile}: {run:?}");
+        }
+    }
+}
+
 fn python() -> Option<&'static str> {
     let python = "/usr/bin/python3";
     let there = std::path::Path::new(python).exists();
