@@ -38,10 +38,19 @@ pub enum Error {
     Refused(Refusal),
     /// A step failed.
     #[error(transparent)]
-    Launch(#[from] LaunchError),
+    Launch(Box<LaunchError>),
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// What was asked for could be found out, but not written.
+    #[error("can't write the result: {0}")]
+    Output(std::io::Error),
+}
+
+impl From<LaunchError> for Error {
+    fn from(error: LaunchError) -> Self {
+        Self::Launch(Box::new(error))
+    }
 }
 
 impl Error {
@@ -50,7 +59,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Launch(error) => error.exit_code(),
-            Self::Profile { .. } | Self::Refused(_) | Self::Usage(_) => exit_code::LAUNCHER,
+            Self::Profile { .. } | Self::Refused(_) | Self::Usage(_) | Self::Output(_) => {
+                exit_code::LAUNCHER
+            }
         }
     }
 }
@@ -86,7 +97,7 @@ pub struct LaunchError {
     /// What would help, if that is known.
     pub remedy: Option<String>,
     /// What the failure teaches of the host: planning anew with it may find another way.
-    pub(crate) contradiction: Option<Contradiction>,
+    pub(crate) contradiction: Option<Box<Contradiction>>,
 }
 
 /// A fact that a launch relied on without proof, and that turned out wrong.

@@ -1,6 +1,8 @@
 //! The command line: a thin user of the library.
 
 mod args;
+mod check;
+mod output;
 mod render;
 mod report_file;
 mod request;
@@ -31,6 +33,7 @@ pub fn main() -> ExitCode {
     };
     ExitCode::from(match arguments.action {
         Action::Run(arguments) => run::run(&arguments),
+        Action::Check(arguments) => check::check(&arguments),
         _ => 125,
     })
 }

@@ -1,10 +1,8 @@
 //! `ringfence run`.
 
-use std::io::IsTerminal;
-
 use super::args::RunArguments;
 use super::report_file::Destination;
-use super::{render, request};
+use super::{output, render, request};
 use crate::error::Error;
 use crate::launch::{self, Chosen, Observer};
 use crate::plan::Status;
@@ -27,7 +25,8 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             tell(arguments, &report);
             report
         }
-        Err((error, identity, level)) => {
+        Err(failure) => {
+            let (error, identity, level) = *failure;
             render::error(&error);
             let command = request::command_text(&arguments.command);
             Report::of_error(identity, level, command, &error)
@@ -43,21 +42,21 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
     report.exit_code
 }
 
-type Failure = (Error, ProfileIdentity, Level);
+type Failure = Box<(Error, ProfileIdentity, Level)>;
 
 fn attempt(arguments: &RunArguments) -> Result<Report, Failure> {
-    let color = std::io::stderr().is_terminal();
+    let color = output::error_has_color();
     let unknown =
         || ProfileIdentity { name: arguments.sandbox.profile.clone(), ..Default::default() };
     let request = request::resolve(&arguments.sandbox, color)
-        .map_err(|error| (error, unknown(), Level::Basic))?;
+        .map_err(|error| Box::new((error, unknown(), Level::Basic)))?;
     let (identity, level) = match request.policies.first() {
         Some(policy) => (policy.profile.clone(), policy.level),
         None => (unknown(), Level::Basic),
     };
     let mut teller = Teller { quiet: arguments.quiet, verbose: arguments.verbose };
     launch::run(&request.policies, &arguments.command, &mut teller)
-        .map_err(|error| (error, identity, level))
+        .map_err(|error| Box::new((error, identity, level)))
 }
 
 /// Says on standard error what the user should know before the command speaks.

@@ -1,5 +1,6 @@
 //! Room 4, the facade: from policies to a finished run and its report.
 
+pub mod check;
 pub mod library;
 pub mod load;
 mod outcome;
@@ -105,7 +106,7 @@ pub fn run(
         let signals = os::Signals::take();
         let mut running = match os::spawn(&mut prepared, &chosen.facts) {
             Ok(running) => running,
-            Err(error) => match &error.contradiction {
+            Err(error) => match error.contradiction.as_deref() {
                 Some(contradiction) if !knowledge.0.contains(contradiction) => {
                     knowledge.0.push(contradiction.clone());
                     continue;

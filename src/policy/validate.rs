@@ -55,6 +55,10 @@ struct Asked {
     landlock: bool,
     seccomp: bool,
     cgroup: bool,
+    network: bool,
+    user: bool,
+    /// A path that stays visible because its layer is off would be worse than an error.
+    hide: bool,
 }
 
 impl Asked {
@@ -73,6 +77,9 @@ impl Asked {
             landlock: profile.landlock != model::Landlock::default(),
             seccomp: profile.seccomp != model::Seccomp::default(),
             cgroup: tree.contains(&true),
+            network: profile.network.mode.is_some_and(|mode| mode.value != NetworkMode::Host),
+            user: profile.user != model::User::default(),
+            hide: !profile.filesystem.hide.is_empty(),
         }
     }
 
@@ -81,6 +88,9 @@ impl Asked {
             Layer::Landlock => self.landlock,
             Layer::Seccomp => self.seccomp,
             Layer::Cgroup => self.cgroup,
+            Layer::NetworkNamespace => self.network,
+            Layer::User => self.user,
+            Layer::Filesystem | Layer::MountNamespace => self.hide,
             _ => false,
         }
     }

@@ -60,6 +60,9 @@ pub struct Failure {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts.
     pub sources: Sources,
+    /// What could be made of them all the same, wrong values left out: only good for finding more
+    /// problems in one go. Empty where not even the profile asked for could be read.
+    pub choices: Vec<Layered>,
 }
 
 /// Loads a profile, all it extends, and all that may take its place.
@@ -76,10 +79,11 @@ pub fn resolve(loader: &mut dyn Loader, reference: &str) -> Result<Loaded, Failu
     let mut choices = Vec::new();
     resolver.alternatives(&first, None, &mut Vec::new(), &mut choices);
     let Resolver { sources, diagnostics, .. } = resolver;
+    let choices: Vec<Layered> = choices.into_iter().map(|(_, layered)| layered).collect();
     if !diagnostics.is_empty() || choices.is_empty() {
-        return Err(Failure { diagnostics, sources });
+        return Err(Failure { diagnostics, sources, choices });
     }
-    Ok(Loaded { choices: choices.into_iter().map(|(_, layered)| layered).collect(), sources })
+    Ok(Loaded { choices, sources })
 }
 
 /// A profile merged with its bases, and the texts that went into it.
