@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::args::CheckArguments;
-use super::{output, render};
+use super::{failure, output};
 use crate::error::exit_code;
 use crate::launch::check::{Checked, check as check_profile};
 use crate::launch::library::Library;
@@ -50,10 +50,7 @@ pub(super) fn check(arguments: &CheckArguments) -> u8 {
     };
     match written {
         Ok(()) => code,
-        Err(error) => {
-            render::error(&error);
-            error.exit_code()
-        }
+        Err(error) => failure::tell(&error, arguments.json),
     }
 }
 

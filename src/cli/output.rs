@@ -34,7 +34,18 @@ pub(super) fn paint_padded(style: Style, text: &str, width: usize) -> String {
 /// # Errors
 /// It could not be written; a reader that has seen enough (`| head`) is no error.
 pub(super) fn print(text: &str) -> Result<(), Error> {
-    let mut output = anstream::stdout().lock();
+    write(&mut anstream::stdout().lock(), text)
+}
+
+/// Writes a text as it is, without a look for escape sequences in it.
+///
+/// # Errors
+/// As for [`print`].
+pub(super) fn print_raw(text: &str) -> Result<(), Error> {
+    write(&mut std::io::stdout().lock(), text)
+}
+
+fn write(output: &mut dyn Write, text: &str) -> Result<(), Error> {
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
         _ => Ok(()),

@@ -5,6 +5,7 @@ use crate::policy::{Context, ProfileIdentity, lint, validate};
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::layering::{Layered, resolve};
 use crate::profile::source::Sources;
+use crate::profile::vocabulary::Level;
 
 /// What was found in a profile, and in all that it stands on or that may take its place.
 #[derive(Clone, Debug)]
@@ -23,21 +24,21 @@ pub struct Checked {
 /// are merged and variables known, for it and for each profile that may take its place.
 #[must_use]
 pub fn check(library: &mut Library, reference: &str, context: &Context) -> Checked {
-    let (mut problems, sources, choices) = match resolve(library, reference) {
+    let (mut problems, sources, mut choices) = match resolve(library, reference) {
         Ok(loaded) => (Vec::new(), loaded.sources, loaded.choices),
         Err(failure) => (failure.diagnostics, failure.sources, failure.choices),
     };
     let readable = !choices.is_empty();
     let text_is_right = problems.is_empty();
     let mut warnings = Vec::new();
-    for choice in &choices {
+    for choice in &mut choices {
+        if !text_is_right {
+            // A level that is misspelled must not keep the rest from being looked at.
+            choice.profile.level.get_or_insert(Level::Containerized.into());
+        }
         match valid(choice, &sources, context) {
             Ok(found) => add(&mut warnings, found),
-            // What a text leaves out may be what is wrong in it, and was told already.
-            Err(found) => add(
-                &mut problems,
-                found.into_iter().filter(|one| text_is_right || one.origin.place().is_some()),
-            ),
+            Err(found) => add(&mut problems, found),
         }
     }
     Checked { problems, warnings, sources, readable }

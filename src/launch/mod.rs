@@ -1,6 +1,8 @@
 //! Room 4, the facade: from policies to a finished run and its report.
 
 pub mod check;
+pub mod doctor;
+pub mod explain;
 pub mod library;
 pub mod load;
 mod outcome;

@@ -4,6 +4,7 @@
 //! plan. It is a pure function; it runs nothing, and needs no rights.
 
 mod build;
+pub mod explain;
 pub mod facts;
 mod filesystem;
 mod identity;

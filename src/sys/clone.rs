@@ -12,7 +12,6 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 pub(crate) mod flags {
     pub(crate) const NEWTIME: u64 = 0x0000_0080;
     pub(crate) const NEWNS: u64 = 0x0002_0000;
-    pub(crate) const NEWCGROUP: u64 = 0x0200_0000;
     pub(crate) const NEWUTS: u64 = 0x0400_0000;
     pub(crate) const NEWIPC: u64 = 0x0800_0000;
     pub(crate) const NEWUSER: u64 = 0x1000_0000;
@@ -84,4 +83,10 @@ pub(crate) fn unshare_cgroup() -> Result<(), Errno> {
     // SAFETY: changes nothing that memory safety depends on, as other namespaces or a separate
     // table of descriptors could.
     super::result_int(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }).map(drop)
+}
+
+/// `unshare(2)` with `CLONE_NEWTIME`: children of this process get clocks of their own.
+pub(crate) fn unshare_time() -> Result<(), Errno> {
+    // SAFETY: as for the cgroup namespace; this process keeps its clocks.
+    super::result_int(unsafe { libc::unshare(flags::NEWTIME as libc::c_int) }).map(drop)
 }

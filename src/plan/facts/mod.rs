@@ -102,6 +102,17 @@ pub struct HostFacts {
     pub processors: Vec<u32>,
 }
 
+/// Something about the host that no layer depends on, but that people want to know of.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Surrounding {
+    /// Its name: `container`, `kernel.yama.ptrace_scope`.
+    pub name: &'static str,
+    /// What it is; absent: it can't be told.
+    pub value: Option<String>,
+    /// What follows from it.
+    pub meaning: &'static str,
+}
+
 /// Who starts the sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {

@@ -3,6 +3,7 @@
 pub(super) mod accounts;
 pub(super) mod blockers;
 mod paths;
+pub(super) mod surroundings;
 mod trial;
 
 use std::collections::BTreeMap;
