@@ -72,7 +72,11 @@ struct RefusalText<'a>(&'a Refusal);
 impl fmt::Display for RefusalText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.0.profile.name;
-        write!(f, "refused: this host can't give what the profile {name} requires")?;
+        if self.0.is_mistake {
+            write!(f, "refused: the profile {name} can't be used as it is")?;
+        } else {
+            write!(f, "refused: this host can't give what the profile {name} requires")?;
+        }
         for (number, problem) in self.0.problems.iter().enumerate() {
             let Cause { found, remedy } = &problem.cause;
             // Several layers often lack for one reason; it is told once.

@@ -146,8 +146,7 @@ pub(crate) struct RunArguments {
         value_name = "COMMAND",
         help_heading = "Arguments",
         required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true
+        trailing_var_arg = true
     )]
     pub(crate) command: Vec<OsString>,
 }

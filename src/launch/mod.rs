@@ -38,7 +38,8 @@ struct Knowledge(Vec<Contradiction>);
 /// Takes the first of `policies` that this host can enforce in full.
 ///
 /// # Errors
-/// [`Error::Refused`] with what is missing for the first, when none can be enforced.
+/// [`Error::Refused`] with what is missing for the first, when none can be enforced, or with what
+/// is wrong in one that was to be tried.
 pub fn choose(policies: &[Policy], effort: Effort) -> Result<Chosen<'_>, Error> {
     choose_knowing(policies, effort, &Knowledge::default())
 }
@@ -62,6 +63,7 @@ fn choose_knowing<'a>(
                 });
                 return Ok(Chosen { policy, plan, facts, instead_of });
             }
+            Err(refusal) if refusal.is_mistake => return Err(Error::Refused(refusal)),
             Err(refusal) => first = first.or(Some(refusal)),
         }
     }

@@ -40,6 +40,7 @@ pub(super) struct Builder<'a> {
     pub(super) ids: Ids,
     layers: Vec<LayerState>,
     problems: Vec<Problem>,
+    is_mistake: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -55,6 +56,7 @@ impl<'a> Builder<'a> {
             ids: Ids { uid: facts.caller.uid, gid: facts.caller.gid },
             layers: Vec::new(),
             problems: Vec::new(),
+            is_mistake: false,
         }
     }
 
@@ -71,6 +73,7 @@ impl<'a> Builder<'a> {
     /// Adds a reason for not running that no enforcement setting can waive: the profile asks for
     /// something that makes no sense on this host.
     pub(super) fn refuse(&mut self, layer: Layer, cause: Cause) {
+        self.is_mistake = true;
         self.problems.push(Problem { layer, cause });
     }
 
@@ -224,7 +227,7 @@ impl<'a> Builder<'a> {
                     format!("the filter denies {call}, which starting any command needs"),
                     format!("add \"{call}\" to seccomp.allow in the profile"),
                 );
-                self.problems.push(Problem { layer: Layer::Seccomp, cause });
+                self.refuse(Layer::Seccomp, cause);
             }
         }
         self.steps.push(Step::Seccomp { policy: policy.clone(), layer: Layer::Seccomp });
@@ -250,7 +253,8 @@ impl<'a> Builder<'a> {
     fn finish(mut self) -> Result<Plan, Refusal> {
         if !self.problems.is_empty() {
             let profile = self.policy.profile.clone();
-            return Err(Refusal { profile, problems: self.problems });
+            let Self { problems, is_mistake, .. } = self;
+            return Err(Refusal { profile, problems, is_mistake });
         }
         self.steps.push(Step::Clone(self.namespaces.clone()));
         order::arrange(&mut self.steps);

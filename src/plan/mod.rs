@@ -149,6 +149,10 @@ pub struct Refusal {
     pub profile: ProfileIdentity,
     /// What is missing.
     pub problems: Vec<Problem>,
+    /// Whether it is the profile, not the host, that is wrong: it names something that isn't
+    /// there. Then no other may take its place, or a misspelled path would weaken the sandbox.
+    #[serde(skip)]
+    pub is_mistake: bool,
 }
 
 /// One required layer that this host can't give.

@@ -49,7 +49,7 @@ fn user_namespace(builder: &mut Builder<'_>, needed: bool) -> Result<(), Cause> 
     let refused = builder.policy.user_namespace == Some(false);
     let wanted = needed || builder.policy.user_namespace == Some(true);
     if !wanted || refused {
-        let why = "not needed: this caller can change ids and make namespaces without one";
+        let why = "nothing that is asked for needs one, with the rights of this caller";
         if refused {
             builder.off(layer);
         } else {

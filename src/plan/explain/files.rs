@@ -81,7 +81,14 @@ pub(super) fn files(subject: &Subject<'_>) -> Files {
     if own_view {
         view(subject, &mut files);
     } else if let Some(rules) = subject.landlock() {
-        files.visible.extend(rules.paths.iter().filter_map(allowed));
+        for rule in &rules.paths {
+            let known = subject.facts.paths.get(&rule.path).map(PathFact::followed);
+            if matches!(known, Some(PathFact::Missing(_))) {
+                files.absent.push(rule.path.clone());
+            } else {
+                files.visible.extend(allowed(rule));
+            }
+        }
     } else {
         let what = What::ReadWrite;
         files.visible.push(Visible { path: "/".into(), what, source: None, executable: true });

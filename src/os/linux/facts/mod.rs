@@ -43,7 +43,7 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
         seccomp: seccomp(),
         cgroup: cgroups(policy, effort),
         accounts: accounts::look_up(&policy.identity),
-        paths: paths::look_at(policy),
+        paths: paths::look_at(policy, effort),
         mounts: Vec::new(),
         processors: processors(),
         caller,
