@@ -305,3 +305,12 @@ fn the_report_of_a_wrong_profile_has_no_colors() {
     let text = std::fs::read_to_string(workspace.project().join("r.json")).unwrap();
     assert!(!text.contains("\\u001b"), "{text}");
 }
+
+#[test]
+fn a_path_that_is_not_there_is_an_error_and_no_reason_for_a_weaker_profile() {
+    for caller in callers() {
+        let run = call(caller, &["run", "--ro", "/nonexistent", "true"]);
+        assert_eq!(run.code(), 125, "{caller:?} {run:?}");
+        assert!(run.stderr().contains("/nonexistent"), "{}", run.stderr());
+    }
+}

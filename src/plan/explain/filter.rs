@@ -63,12 +63,11 @@ pub(super) fn filter(subject: &Subject<'_>) -> Option<Filter> {
 
 /// Composite groups choose from base groups, which divide all calls among them.
 fn is_composite(group: &Group) -> bool {
-    let owned_elsewhere = |call: &&str| {
+    let owned_elsewhere = |call: &&'static str| {
         let mut owners = groups::all().filter(|other| other.calls.contains(call));
         owners.next().is_some_and(|owner| owner.name != group.name)
     };
-    group.calls.iter().any(|call| owned_elsewhere(&call))
-        || (group.calls.is_empty() && group.guards.is_empty())
+    group.calls.iter().any(owned_elsewhere) || (group.calls.is_empty() && group.guards.is_empty())
 }
 
 fn state(group: &Group, policy: &SeccompPolicy, calls: &[&str]) -> GroupState {

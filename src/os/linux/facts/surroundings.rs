@@ -56,9 +56,12 @@ fn modules() -> Surrounding {
     Surrounding { name: "security modules", value, meaning }
 }
 
+/// A setting's name, and what follows from its value.
+type Setting = (&'static str, fn(&str) -> &'static str);
+
 /// Settings by `sysctl(8)` that matter where a layer is off.
 fn settings() -> impl Iterator<Item = Surrounding> {
-    let known: [(&'static str, fn(&str) -> &'static str); 4] = [
+    let known: [Setting; 4] = [
         ("kernel.yama.ptrace_scope", |value| match value {
             "0" => {
                 "processes of one user can trace each other, where no pid namespace or \
