@@ -35,6 +35,10 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Outcome {
     // seven bits, the exit status in the eight above the next.
     let low = (status & 0x7f) as u8;
     match low {
+        // A shell hands on that a child of its was killed by SIGKILL.
+        0 if out_of_memory && status >> 8 & 0xff == 128 + i32::from(signal::KILL) => {
+            Outcome::OutOfMemory
+        }
         0 => Outcome::Exited { code: (status >> 8 & 0xff) as u8 },
         signal::KILL if out_of_memory => Outcome::OutOfMemory,
         signal::XCPU => limit("cpu_time", low),

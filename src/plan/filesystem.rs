@@ -130,7 +130,7 @@ impl View {
     }
 
     fn plan(mut self, builder: &mut Builder<'_>) {
-        builder.steps.extend([Step::PrepareMask, Step::EnterRoot]);
+        builder.steps.push(Step::EnterRoot);
         self.decide_layers(builder);
         let policy = builder.policy;
         for mount in &policy.filesystem.mounts {
@@ -140,7 +140,7 @@ impl View {
             builder.steps.push(Step::Mask { path: path.clone(), layer: Layer::Filesystem });
         }
         if !self.tree {
-            builder.steps.push(Step::SealRoot);
+            builder.steps.push(Step::Seal(PathBuf::from("/")));
         }
         if builder.wants(Layer::Masks) {
             self.masks(builder);
@@ -317,6 +317,7 @@ impl View {
         self.directory(builder, &shm);
         let owner = Some(builder.ids);
         self.tmpfs(builder, &shm, SHARED_MEMORY_BYTES, 0o1777, owner, false);
+        builder.steps.push(Step::Seal(target.to_owned()));
     }
 
     /// Makes the directory a mount goes on, unless a tree of the host has to have it.

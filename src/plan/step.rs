@@ -29,8 +29,6 @@ pub enum Step {
     PrivateMounts,
     /// Makes the tree that becomes the root directory.
     NewRoot(NewRoot),
-    /// Makes the empty file and the empty directory that cover masked paths.
-    PrepareMask,
     /// Makes a directory in the new root.
     Directory {
         /// Where.
@@ -69,8 +67,8 @@ pub enum Step {
         /// Which layer asks for it.
         layer: Layer,
     },
-    /// Makes the new root read-only (the tree itself, not what is mounted in it).
-    SealRoot,
+    /// Makes the mount at a path read-only: itself, not what is mounted in it.
+    Seal(PathBuf),
     /// Makes the new root the root directory and lets go of the old one.
     EnterRoot,
     /// Sets the hostname.
@@ -283,7 +281,6 @@ impl Step {
             Self::PrivateMounts => "make mounts private".into(),
             Self::NewRoot(NewRoot::Empty) => "make an empty root".into(),
             Self::NewRoot(NewRoot::Tree(path)) => format!("take {} as root", path.display()),
-            Self::PrepareMask => "make what masks are copies of".into(),
             Self::Directory { path, .. } => format!("make the directory {}", path.display()),
             Self::EmptyFile(path) => format!("make the mount point {}", path.display()),
             Self::Symlink { path, text } => {
@@ -298,7 +295,7 @@ impl Step {
             Self::DevPts(path) => format!("mount devpts at {}", path.display()),
             Self::ReadOnly { path, .. } => format!("make {} read-only", path.display()),
             Self::Mask { path, .. } => format!("mask {}", path.display()),
-            Self::SealRoot => "make the root read-only".into(),
+            Self::Seal(path) => format!("seal {}", path.display()),
             Self::EnterRoot => "enter the new root".into(),
             other => format!("{other:?}"),
         }
@@ -316,7 +313,6 @@ impl Step {
             Self::NewSession | Self::TargetSession => Layer::Session,
             Self::NewCgroupNamespace => Layer::CgroupNamespace,
             Self::PrivateMounts => Layer::MountNamespace,
-            Self::PrepareMask => Layer::Masks,
             Self::NewRoot(_)
             | Self::Directory { .. }
             | Self::EmptyFile(_)
@@ -325,7 +321,7 @@ impl Step {
             | Self::Tmpfs(_)
             | Self::Proc(_)
             | Self::DevPts(_)
-            | Self::SealRoot
+            | Self::Seal(_)
             | Self::EnterRoot
             | Self::ChangeDirectory(_)
             | Self::SetUmask(_) => Layer::Filesystem,

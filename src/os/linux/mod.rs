@@ -34,3 +34,9 @@ pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
     })
     .collect()
 }
+
+/// Removes what launchers that were killed have left behind. To be called while the command runs:
+/// it costs a look at each directory in which cgroups are made.
+pub(crate) fn sweep(facts: &crate::plan::facts::HostFacts) {
+    cgroup::sweep(facts.cgroup.parents(), &cgroup::Roots::default());
+}

@@ -160,7 +160,6 @@ fn translate(step: &Step, plan: &Plan, list: &mut Vec<ChildOp>) -> Result<(), Pr
 fn mount(step: &Step) -> Result<ChildOp, Problem> {
     Ok(match step {
         Step::PrivateMounts => ChildOp::PrivateMounts,
-        Step::PrepareMask => ChildOp::PrepareMask,
         Step::NewRoot(NewRoot::Empty) => ChildOp::NewEmptyRoot,
         Step::NewRoot(NewRoot::Tree(path)) => ChildOp::NewTreeRoot(host_path(path)?),
         Step::Directory { path, mode } => ChildOp::Directory { place: place(path)?, mode: *mode },
@@ -174,7 +173,7 @@ fn mount(step: &Step) -> Result<ChildOp, Problem> {
         Step::DevPts(path) => ChildOp::DevPts(inner_path(path)?),
         Step::ReadOnly { path, .. } => ChildOp::ReadOnly(inner_path(path)?),
         Step::Mask { path, .. } => ChildOp::Mask(inner_path(path)?),
-        Step::SealRoot => ChildOp::SealRoot,
+        Step::Seal(path) => ChildOp::Seal(inner_path(path)?),
         Step::EnterRoot => ChildOp::EnterRoot,
         other => return Err(format!("the step {other:?} has no counterpart in the child")),
     })

@@ -58,6 +58,8 @@ impl Signals {
     pub(crate) fn take() -> Result<Self, Errno> {
         let set = FORWARDED.iter().fold(SignalSet::NONE, |set, signal| set.with(*signal));
         crate::sys::signal::set_mask(set)?;
+        // A caller that ignores SIGCHLD would have the kernel throw the end of init away.
+        crate::sys::signal::reset_disposition(libc::SIGCHLD)?;
         signal_descriptor(set).map(Self)
     }
 }

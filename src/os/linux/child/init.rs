@@ -55,6 +55,9 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
         close_range(descriptor.cast_unsigned(), descriptor.cast_unsigned(), CloseMode::Now)
             .map_err(|errno| fail(channels, Call::CloseRange, errno))?;
     }
+    // The caller may ignore SIGCHLD, and then nobody could be waited for; the command inherits
+    // this clean state.
+    sys::signal::reset_dispositions().map_err(|errno| fail(channels, Call::Sigaction, errno))?;
     let mut runner = Runner::new(program, channels.init.as_fd());
     runner.run(&program.init)?;
     if !program.pid_namespace {

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
@@ -34,32 +34,26 @@ impl Mounts {
         rustix::mount::mount_change(c"/", flags).in_call(Call::Mount)
     }
 
-    /// Makes an empty directory and an empty file, both without any permission, on a mount that
-    /// goes away with the old root: every mask is a copy of one of them.
-    pub(crate) fn prepare_mask(&mut self) -> Result<(), Failure> {
-        let options = [(c"size", c"4096"), (c"mode", c"0755")];
-        let mask = new_filesystem(c"tmpfs", &options, PLAIN | attribute::NOEXEC)?;
-        attach_over_root(mask.as_fd())?;
-        rustix::fs::mkdirat(&mask, c"directory", Mode::empty()).in_call(Call::Mkdir)?;
-        create_file(mask.as_fd(), c"file", Mode::empty())?;
-        set_attributes(mask.as_fd(), Reach::One, attribute::RDONLY).in_call(Call::MountSetattr)?;
-        self.mask = Some(mask);
-        Ok(())
-    }
-
     pub(crate) fn new_empty_root(&mut self) -> Result<(), Failure> {
         let options = [(c"size", SKELETON_BYTES), (c"mode", c"0755")];
-        let root = new_filesystem(c"tmpfs", &options, PLAIN)?;
-        attach_over_root(root.as_fd())?;
-        self.root = Some(root);
-        Ok(())
+        self.stack(new_filesystem(c"tmpfs", &options, PLAIN)?)
     }
 
     pub(crate) fn new_tree_root(&mut self, source: &CStr) -> Result<(), Failure> {
         let root = copy_tree(CWD, source)?;
         let attributes = PLAIN | attribute::RDONLY;
         set_attributes(root.as_fd(), Reach::Tree, attributes).in_call(Call::MountSetattr)?;
+        self.stack(root)
+    }
+
+    /// Stacks the new root on the old one, with what masks are copies of between them. That goes
+    /// away with the old root; it comes after a copy of the old root was made, which would have a
+    /// copy of it, too.
+    fn stack(&mut self, root: OwnedFd) -> Result<(), Failure> {
+        let mask = new_mask()?;
+        attach_over_root(mask.as_fd())?;
         attach_over_root(root.as_fd())?;
+        self.mask = Some(mask);
         self.root = Some(root);
         Ok(())
     }
@@ -166,22 +160,64 @@ impl Mounts {
         }
     }
 
-    pub(crate) fn seal_root(&self) -> Result<(), Failure> {
+    /// Makes the mount at a path read-only: itself, not what is mounted in it.
+    pub(crate) fn seal(&self, path: &CStr) -> Result<(), Failure> {
         let attributes = PLAIN | attribute::RDONLY;
-        set_attributes(self.root()?, Reach::One, attributes).in_call(Call::MountSetattr)
+        set_attributes(self.open(path)?.as_fd(), Reach::One, attributes).in_call(Call::MountSetattr)
     }
 
     /// Puts the new root in place of the old one, which is stacked on it for a moment and then
-    /// let go of with all that is mounted in it.
+    /// let go of with all that is mounted on it and in it.
     pub(crate) fn enter_root(&mut self) -> Result<(), Failure> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let old = rustix::fs::open(c"/", flags, Mode::empty()).in_call(Call::Open)?;
         rustix::process::fchdir(self.root()?).in_call(Call::Chdir)?;
         rustix::process::pivot_root(c".", c".").in_call(Call::PivotRoot)?;
-        rustix::mount::unmount(c".", UnmountFlags::DETACH).in_call(Call::Umount)?;
+        rustix::process::fchdir(&old).in_call(Call::Chdir)?;
+        // Each call takes the topmost mount of the stack; when the old root itself is gone, there
+        // is nothing to take.
+        for taken in 0..MOST_STACKED {
+            match rustix::mount::unmount(c".", UnmountFlags::DETACH) {
+                Ok(()) => {}
+                Err(Errno::INVAL) if taken > 0 => break,
+                Err(errno) => return Err(Failure { call: Call::Umount, errno }),
+            }
+        }
         rustix::process::chdir(c"/").in_call(Call::Chdir)?;
-        self.root = None;
         self.mask = None;
+        old_root_is_gone(self.root()?)?;
+        self.root = None;
         Ok(())
     }
+}
+
+/// How many mounts may be stacked on the old root: the mask's, and what the host put there.
+const MOST_STACKED: usize = 64;
+
+/// Makes sure that no way leads from the new root to anything below or above it in a stack of
+/// mounts: `..` of a root is the root, unless something is mounted on it.
+fn old_root_is_gone(root: BorrowedFd<'_>) -> Result<(), Failure> {
+    let mount_of = |directory, path: &CStr, flags| {
+        rustix::fs::statx(directory, path, flags, StatxFlags::MNT_ID)
+            .map(|status| status.stx_mnt_id)
+    };
+    let own = mount_of(root, c"", AtFlags::EMPTY_PATH).in_call(Call::ReadRoot)?;
+    for path in [c"/", c"/..", c"/../.."] {
+        if mount_of(CWD, path, AtFlags::empty()).in_call(Call::ReadRoot)? != own {
+            return Err(Failure { call: Call::ReadRoot, errno: Errno::BUSY });
+        }
+    }
+    Ok(())
+}
+
+/// An empty directory and an empty file, both without any permission: every mask is a copy of one.
+fn new_mask() -> Result<OwnedFd, Failure> {
+    let options = [(c"size", c"4096"), (c"mode", c"0755")];
+    let mask = new_filesystem(c"tmpfs", &options, PLAIN | attribute::NOEXEC)?;
+    rustix::fs::mkdirat(&mask, c"directory", Mode::empty()).in_call(Call::Mkdir)?;
+    create_file(mask.as_fd(), c"file", Mode::empty())?;
+    set_attributes(mask.as_fd(), Reach::One, attribute::RDONLY).in_call(Call::MountSetattr)?;
+    Ok(mask)
 }
 
 fn create_file(parent: BorrowedFd<'_>, name: &CStr, mode: Mode) -> Result<(), Failure> {
@@ -229,7 +265,7 @@ fn attach_over_root(mount: BorrowedFd<'_>) -> Result<(), Failure> {
 pub(crate) fn mounts_trial() -> (Result<(), Errno>, Result<(), Errno>) {
     let errno = |failure: Failure| failure.errno;
     let mut mounts = Mounts::default();
-    let mounting = Mounts::make_private().and_then(|()| mounts.prepare_mask()).map_err(errno);
+    let mounting = Mounts::make_private().and_then(|()| mounts.new_empty_root()).map_err(errno);
     let proc = new_filesystem(c"proc", &[], PLAIN | attribute::NOEXEC).map(drop).map_err(errno);
     (mounting, proc)
 }

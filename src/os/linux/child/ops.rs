@@ -18,7 +18,6 @@ pub(crate) enum ChildOp {
     JoinCgroup(Vec<OwnedFd>),
     NewCgroupNamespace,
     PrivateMounts,
-    PrepareMask,
     NewEmptyRoot,
     NewTreeRoot(CString),
     Directory {
@@ -45,7 +44,7 @@ pub(crate) enum ChildOp {
     DevPts(CString),
     ReadOnly(CString),
     Mask(CString),
-    SealRoot,
+    Seal(CString),
     EnterRoot,
     SetHostname(Vec<u8>),
     LoopbackUp,

@@ -75,7 +75,7 @@ impl<'a> Runner<'a> {
                 rustix::process::setrlimit(*resource, limit).in_call(Call::Setrlimit)
             }
             ChildOp::ResetSignals => {
-                sys::signal::reset_dispositions().in_call(Call::Sigaction)?;
+                // Init has given every signal its default disposition.
                 let mask = sys::signal::SignalSet::NONE;
                 sys::signal::set_mask(mask).in_call(Call::SignalMask).map(drop)
             }
@@ -93,7 +93,6 @@ impl<'a> Runner<'a> {
         let mounts = &mut self.mounts;
         match step {
             ChildOp::PrivateMounts => Mounts::make_private(),
-            ChildOp::PrepareMask => mounts.prepare_mask(),
             ChildOp::NewEmptyRoot => mounts.new_empty_root(),
             ChildOp::NewTreeRoot(source) => mounts.new_tree_root(source),
             ChildOp::Directory { place, mode } => mounts.directory(place, *mode),
@@ -109,7 +108,7 @@ impl<'a> Runner<'a> {
             ChildOp::DevPts(target) => mounts.devpts(target),
             ChildOp::ReadOnly(path) => mounts.read_only(path),
             ChildOp::Mask(path) => mounts.mask(path),
-            ChildOp::SealRoot => mounts.seal_root(),
+            ChildOp::Seal(path) => mounts.seal(path),
             ChildOp::EnterRoot => mounts.enter_root(),
             _ => return Err(Other::NotMine),
         }
