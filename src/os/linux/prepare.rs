@@ -20,6 +20,7 @@ use crate::plan::{Expected, Plan};
 use crate::policy::arch::Arch;
 use crate::policy::limits::TreeLimits;
 use crate::profile::vocabulary::{Layer, Stdin};
+use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
 use crate::sys::landlock::RulesetAttributes;
 use crate::sys::mount::attribute;
@@ -74,6 +75,9 @@ pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, La
         arguments: arguments(command).map_err(strings)?,
         environment: environment(command).map_err(strings)?,
         pid_namespace: plan.supervision.pid_namespace,
+        stack: Stack::new().map_err(|errno| {
+            LaunchError::preparing(Layer::ProcessTree, format!("mmap(2): {errno}"))
+        })?,
         proc,
     };
     Ok(Prepared { program, origins, plan: plan.clone(), command: command.clone(), cgroup })

@@ -113,9 +113,10 @@ pub struct Caller {
     pub groups: Vec<u32>,
     /// Effective capabilities, as a bit mask by number.
     pub capabilities: u64,
-    /// Capability bounding set.
+    /// Capability bounding set; looked at only when everything is tried.
     pub bounding: u64,
-    /// Processes of this user; counted only where a limit has to be laid on top of them.
+    /// Processes of the user that the command will be; counted only where a limit has to be laid
+    /// on top of them.
     pub processes: Option<u64>,
     /// Hard limits by `setrlimit(2)` that aren't infinite.
     pub hard_limits: BTreeMap<Resource, u64>,

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
+use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
 use crate::sys::seccomp::Instruction;
 
@@ -134,6 +135,8 @@ pub(crate) struct Program {
     pub(crate) environment: StringArray,
     /// Whether init is process 1 of a pid namespace, whose end the kernel sees to.
     pub(crate) pid_namespace: bool,
+    /// What the process that becomes the command runs on until exec.
+    pub(crate) stack: Stack,
     /// The host's `/proc`, where there is no pid namespace: init finds its descendants by it.
     pub(crate) proc: Option<OwnedFd>,
 }
