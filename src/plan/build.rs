@@ -263,6 +263,7 @@ impl<'a> Builder<'a> {
             notes: self.notes,
             steps: self.steps,
             expected: self.expected,
+            mount_attributes: self.facts.mount_attributes.is_usable(),
             supervision: Supervision {
                 wall_time: self
                     .policy

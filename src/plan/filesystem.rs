@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::build::Builder;
 use super::facts::{Cause, PathFact};
 use super::identity::CAP_SYS_ADMIN;
-use super::step::{Bind, Ids, NewRoot, OwnerMap, Step, Tmpfs};
+use super::step::{Bind, Ids, NewRoot, OwnerMap, Remount, Step, Tmpfs};
 use crate::policy::filesystem::{Mount, MountKind, Root};
 use crate::profile::vocabulary::{Access, Layer, Namespace};
 
@@ -120,8 +120,17 @@ impl View {
             );
             builder.missing(Layer::Root, cause);
         }
-        let tree = root != NewRoot::Empty;
+        let tree = match &root {
+            NewRoot::Empty => None,
+            NewRoot::Tree(path) => Some(path.clone()),
+        };
         builder.steps.push(Step::NewRoot(root));
+        if let Some(source) = &tree {
+            let read_only =
+                Remount { path: "/".into(), writable: false, executable: true, device: false };
+            remount(builder, source, &read_only);
+        }
+        let tree = tree.is_some();
         Self {
             tree,
             made: BTreeSet::from([PathBuf::from("/")]),
@@ -246,7 +255,7 @@ impl View {
             }
         }
         self.foreign.push(bind.target.clone());
-        builder.steps.push(Step::Bind(bind));
+        push_bind(builder, bind);
     }
 
     fn no_source(&self, builder: &mut Builder<'_>, bind: &Bind, errno: &str) {
@@ -297,14 +306,15 @@ impl View {
         for name in DEVICES {
             let (source, target) = (Path::new("/dev").join(name), target.join(name));
             builder.steps.push(Step::EmptyFile(target.clone()));
-            builder.steps.push(Step::Bind(Bind {
+            let bind = Bind {
                 source,
                 target,
                 writable: true,
                 executable: false,
                 device: true,
                 map_owner: None,
-            }));
+            };
+            push_bind(builder, bind);
         }
         for (name, text) in DEVICE_LINKS {
             builder
@@ -364,6 +374,33 @@ impl View {
         for path in masked {
             builder.steps.push(Step::Mask { path: PathBuf::from(path), layer });
         }
+    }
+}
+
+fn push_bind(builder: &mut Builder<'_>, bind: Bind) {
+    let allowed = Remount {
+        path: bind.target.clone(),
+        writable: bind.writable,
+        executable: bind.executable,
+        device: bind.device,
+    };
+    let source = bind.source.clone();
+    builder.steps.push(Step::Bind(bind));
+    remount(builder, &source, &allowed);
+}
+
+/// Where the kernel can't set the attributes of a whole tree: remounts the tree that `source` was
+/// bound from, and every mount of the host's below it.
+fn remount(builder: &mut Builder<'_>, source: &Path, allowed: &Remount) {
+    if builder.facts.mount_attributes.is_usable() {
+        return;
+    }
+    builder.steps.push(Step::Remount(allowed.clone()));
+    let below = builder.facts.mounts.iter().filter_map(|mount| mount.strip_prefix(source).ok());
+    let below: Vec<_> = below.filter(|rest| !rest.as_os_str().is_empty()).collect();
+    for rest in below {
+        let path = allowed.path.join(rest);
+        builder.steps.push(Step::Remount(Remount { path, ..allowed.clone() }));
     }
 }
 

@@ -76,6 +76,9 @@ pub struct Plan {
     pub expected: Expected,
     /// What the supervisor watches.
     pub supervision: Supervision,
+    /// Whether the kernel sets the attributes of a whole tree in one step (`mount_setattr(2)`);
+    /// else each mount is remounted by a step of its own.
+    pub mount_attributes: bool,
 }
 
 impl Plan {

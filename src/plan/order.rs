@@ -23,6 +23,7 @@ const fn rank(step: &Step) -> u8 {
         | Step::EmptyFile(_)
         | Step::Symlink { .. }
         | Step::Bind(_)
+        | Step::Remount(_)
         | Step::Tmpfs(_)
         | Step::Proc(_)
         | Step::DevPts(_) => 23,

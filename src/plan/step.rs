@@ -47,6 +47,9 @@ pub enum Step {
     },
     /// Makes a file or tree of the host appear.
     Bind(Bind),
+    /// Sets what a mount allows, on kernels where that can't be done for a whole tree before it
+    /// appears.
+    Remount(Remount),
     /// Makes an empty file system appear.
     Tmpfs(Tmpfs),
     /// Makes a fresh `proc(5)` appear.
@@ -178,6 +181,19 @@ pub struct Bind {
     pub map_owner: Option<OwnerMap>,
 }
 
+/// What a mount inside the sandbox allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remount {
+    /// Where it is, in the sandbox.
+    pub path: PathBuf,
+    /// Whether it can be changed.
+    pub writable: bool,
+    /// Whether programs in it can be executed.
+    pub executable: bool,
+    /// Whether device nodes work in it.
+    pub device: bool,
+}
+
 /// Whose files appear as whose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnerMap {
@@ -290,6 +306,7 @@ impl Step {
                 let access = if bind.writable { "writable" } else { "read-only" };
                 format!("bind {} at {}, {access}", bind.source.display(), bind.target.display())
             }
+            Self::Remount(remount) => format!("remount {}", remount.path.display()),
             Self::Tmpfs(tmpfs) => format!("mount a tmpfs at {}", tmpfs.target.display()),
             Self::Proc(path) => format!("mount a fresh proc at {}", path.display()),
             Self::DevPts(path) => format!("mount devpts at {}", path.display()),
@@ -318,6 +335,7 @@ impl Step {
             | Self::EmptyFile(_)
             | Self::Symlink { .. }
             | Self::Bind(_)
+            | Self::Remount(_)
             | Self::Tmpfs(_)
             | Self::Proc(_)
             | Self::DevPts(_)

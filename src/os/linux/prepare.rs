@@ -75,6 +75,7 @@ pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, La
         arguments: arguments(command).map_err(strings)?,
         environment: environment(command).map_err(strings)?,
         pid_namespace: plan.supervision.pid_namespace,
+        mount_attributes: plan.mount_attributes,
         stack: Stack::new().map_err(|errno| {
             LaunchError::preparing(Layer::ProcessTree, format!("mmap(2): {errno}"))
         })?,
@@ -172,6 +173,10 @@ fn mount(step: &Step) -> Result<ChildOp, Problem> {
             ChildOp::Symlink { place: place(path)?, text: text(says.as_os_str())? }
         }
         Step::Bind(bind) => bind_op(bind)?,
+        Step::Remount(remount) => ChildOp::Remount {
+            path: inner_path(&remount.path)?,
+            attributes: attributes(remount.writable, remount.executable, remount.device),
+        },
         Step::Tmpfs(tmpfs) => tmpfs_op(tmpfs)?,
         Step::Proc(path) => ChildOp::Proc(inner_path(path)?),
         Step::DevPts(path) => ChildOp::DevPts(inner_path(path)?),
@@ -183,21 +188,19 @@ fn mount(step: &Step) -> Result<ChildOp, Problem> {
     })
 }
 
+/// What a mount doesn't allow, as the kernel's attributes.
+fn attributes(writable: bool, executable: bool, device: bool) -> u64 {
+    [(writable, attribute::RDONLY), (executable, attribute::NOEXEC), (device, attribute::NODEV)]
+        .into_iter()
+        .filter(|(allowed, _)| !allowed)
+        .fold(attribute::NOSUID, |set, (_, bit)| set | bit)
+}
+
 fn bind_op(bind: &Bind) -> Result<ChildOp, Problem> {
-    let mut attributes = attribute::NOSUID;
-    if !bind.device {
-        attributes |= attribute::NODEV;
-    }
-    if !bind.writable {
-        attributes |= attribute::RDONLY;
-    }
-    if !bind.executable {
-        attributes |= attribute::NOEXEC;
-    }
     Ok(ChildOp::Bind {
         source: host_path(&bind.source)?,
         target: inner_path(&bind.target)?,
-        attributes,
+        attributes: attributes(bind.writable, bind.executable, bind.device),
         id_map: bind.map_owner.map(idmap::namespace).transpose()?,
     })
 }

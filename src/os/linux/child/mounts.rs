@@ -16,8 +16,10 @@ use super::resolve;
 use crate::sys::mount::{Reach, attribute, map_ids, set_attributes};
 
 /// What the mounting steps hand on to each other.
-#[derive(Default)]
 pub(crate) struct Mounts {
+    /// Whether `mount_setattr(2)` is there. Where it isn't, what a mount allows is set after it
+    /// was attached; nothing untrusted runs meanwhile.
+    attributes: bool,
     root: Option<OwnedFd>,
     mask: Option<OwnedFd>,
 }
@@ -29,6 +31,10 @@ const PLAIN: u64 = attribute::NOSUID | attribute::NODEV;
 const SKELETON_BYTES: &CStr = c"1m";
 
 impl Mounts {
+    pub(crate) fn new(attributes: bool) -> Self {
+        Self { attributes, root: None, mask: None }
+    }
+
     pub(crate) fn make_private() -> Result<(), Failure> {
         let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         rustix::mount::mount_change(c"/", flags).in_call(Call::Mount)
@@ -41,8 +47,7 @@ impl Mounts {
 
     pub(crate) fn new_tree_root(&mut self, source: &CStr) -> Result<(), Failure> {
         let root = copy_tree(CWD, source)?;
-        let attributes = PLAIN | attribute::RDONLY;
-        set_attributes(root.as_fd(), Reach::Tree, attributes).in_call(Call::MountSetattr)?;
+        self.restrict(root.as_fd(), PLAIN | attribute::RDONLY)?;
         self.stack(root)
     }
 
@@ -52,6 +57,7 @@ impl Mounts {
     fn stack(&mut self, root: OwnedFd) -> Result<(), Failure> {
         let mask = new_mask()?;
         attach_over_root(mask.as_fd())?;
+        self.change(mask.as_fd(), PLAIN | attribute::NOEXEC | attribute::RDONLY)?;
         attach_over_root(root.as_fd())?;
         self.mask = Some(mask);
         self.root = Some(root);
@@ -91,7 +97,7 @@ impl Mounts {
         id_map: Option<&OwnedFd>,
     ) -> Result<(), Failure> {
         let tree = copy_tree(CWD, source)?;
-        set_attributes(tree.as_fd(), Reach::Tree, attributes).in_call(Call::MountSetattr)?;
+        self.restrict(tree.as_fd(), attributes)?;
         if let Some(namespace) = id_map {
             map_ids(tree.as_fd(), namespace.as_fd()).in_call(Call::IdMap)?;
         }
@@ -136,9 +142,12 @@ impl Mounts {
             | OpenTreeFlags::AT_EMPTY_PATH
             | OpenTreeFlags::AT_RECURSIVE;
         let copy = rustix::mount::open_tree(&target, c"", flags).in_call(Call::OpenTree)?;
-        set_attributes(copy.as_fd(), Reach::Tree, PLAIN | attribute::RDONLY)
-            .in_call(Call::MountSetattr)?;
-        attach(copy.as_fd(), target.as_fd())
+        self.restrict(copy.as_fd(), PLAIN | attribute::RDONLY)?;
+        attach(copy.as_fd(), target.as_fd())?;
+        if self.attributes {
+            return Ok(());
+        }
+        self.remount(path, PLAIN | attribute::RDONLY)
     }
 
     /// Covers a file or directory with an empty one that nobody may open.
@@ -162,8 +171,30 @@ impl Mounts {
 
     /// Makes the mount at a path read-only: itself, not what is mounted in it.
     pub(crate) fn seal(&self, path: &CStr) -> Result<(), Failure> {
-        let attributes = PLAIN | attribute::RDONLY;
-        set_attributes(self.open(path)?.as_fd(), Reach::One, attributes).in_call(Call::MountSetattr)
+        self.change(self.open(path)?.as_fd(), PLAIN | attribute::RDONLY)
+    }
+
+    /// Restricts a whole tree before it is attached, where the kernel can; else the plan has a
+    /// remount of each of its mounts.
+    fn restrict(&self, tree: BorrowedFd<'_>, attributes: u64) -> Result<(), Failure> {
+        if !self.attributes {
+            return Ok(());
+        }
+        set_attributes(tree, Reach::Tree, attributes).in_call(Call::MountSetattr)
+    }
+
+    /// Changes what one attached mount allows.
+    fn change(&self, mount: BorrowedFd<'_>, attributes: u64) -> Result<(), Failure> {
+        if self.attributes {
+            return set_attributes(mount, Reach::One, attributes).in_call(Call::MountSetattr);
+        }
+        remount_by_descriptor(mount, attributes)
+    }
+
+    pub(crate) fn remount(&self, path: &CStr, attributes: u64) -> Result<(), Failure> {
+        // What the host has hidden below another mount can't be reached, by nobody.
+        let Some(mount) = self.open_if_there(path)? else { return Ok(()) };
+        remount_by_descriptor(mount.as_fd(), attributes)
     }
 
     /// Puts the new root in place of the old one, which is stacked on it for a moment and then
@@ -216,8 +247,44 @@ fn new_mask() -> Result<OwnedFd, Failure> {
     let mask = new_filesystem(c"tmpfs", &options, PLAIN | attribute::NOEXEC)?;
     rustix::fs::mkdirat(&mask, c"directory", Mode::empty()).in_call(Call::Mkdir)?;
     create_file(mask.as_fd(), c"file", Mode::empty())?;
-    set_attributes(mask.as_fd(), Reach::One, attribute::RDONLY).in_call(Call::MountSetattr)?;
     Ok(mask)
+}
+
+/// `mount(2)` with `MS_REMOUNT | MS_BIND`: changes one mount. What it doesn't allow yet stays so: a
+/// user namespace may not take that away.
+fn remount_by_descriptor(mount: BorrowedFd<'_>, attributes: u64) -> Result<(), Failure> {
+    use rustix::fs::StatVfsMountFlags as Present;
+    use rustix::mount::MountFlags as Flags;
+    let present = rustix::fs::fstatvfs(mount).in_call(Call::Stat)?.f_flag;
+    let mut flags = Flags::BIND;
+    for (attribute, present_flag, flag) in [
+        (attribute::RDONLY, Present::RDONLY, Flags::RDONLY),
+        (attribute::NOSUID, Present::NOSUID, Flags::NOSUID),
+        (attribute::NODEV, Present::NODEV, Flags::NODEV),
+        (attribute::NOEXEC, Present::NOEXEC, Flags::NOEXEC),
+    ] {
+        if attributes & attribute != 0 || present.contains(present_flag) {
+            flags |= flag;
+        }
+    }
+    let mut buffer = [0_u8; PROC_FD_BYTES];
+    let path = proc_path(mount, &mut buffer).in_call(Call::Mount)?;
+    rustix::mount::mount_remount(path, flags, c"").in_call(Call::Mount)
+}
+
+/// Room for `/proc/self/fd/` and a number.
+const PROC_FD_BYTES: usize = 32;
+
+/// The path by which `/proc` knows a descriptor, written without allocating.
+fn proc_path<'b>(
+    descriptor: BorrowedFd<'_>,
+    buffer: &'b mut [u8; PROC_FD_BYTES],
+) -> Result<&'b CStr, Errno> {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    let mut rest: &mut [u8] = buffer;
+    write!(rest, "/proc/self/fd/{}", descriptor.as_raw_fd()).map_err(|_| Errno::NAMETOOLONG)?;
+    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::NAMETOOLONG)
 }
 
 fn create_file(parent: BorrowedFd<'_>, name: &CStr, mode: Mode) -> Result<(), Failure> {
@@ -264,7 +331,7 @@ fn attach_over_root(mount: BorrowedFd<'_>) -> Result<(), Failure> {
 /// whether a fresh `/proc` can.
 pub(crate) fn mounts_trial() -> (Result<(), Errno>, Result<(), Errno>) {
     let errno = |failure: Failure| failure.errno;
-    let mut mounts = Mounts::default();
+    let mut mounts = Mounts::new(crate::sys::mount::probe() != Err(Errno::NOSYS));
     let mounting = Mounts::make_private().and_then(|()| mounts.new_empty_root()).map_err(errno);
     let proc = new_filesystem(c"proc", &[], PLAIN | attribute::NOEXEC).map(drop).map_err(errno);
     (mounting, proc)

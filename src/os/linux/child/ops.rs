@@ -36,6 +36,10 @@ pub(crate) enum ChildOp {
         attributes: u64,
         id_map: Option<OwnedFd>,
     },
+    Remount {
+        path: CString,
+        attributes: u64,
+    },
     Tmpfs {
         target: CString,
         options: TmpfsOptions,
@@ -135,6 +139,8 @@ pub(crate) struct Program {
     pub(crate) environment: StringArray,
     /// Whether init is process 1 of a pid namespace, whose end the kernel sees to.
     pub(crate) pid_namespace: bool,
+    /// Whether attributes of mounts can be set before they appear (`mount_setattr(2)`).
+    pub(crate) mount_attributes: bool,
     /// What the process that becomes the command runs on until exec.
     pub(crate) stack: Stack,
     /// The host's `/proc`, where there is no pid namespace: init finds its descendants by it.

@@ -26,7 +26,8 @@ pub(crate) struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     pub(crate) fn new(program: &'a Program, channel: BorrowedFd<'a>) -> Self {
-        Self { program, channel, mounts: Mounts::default(), found: None }
+        let mounts = Mounts::new(program.mount_attributes);
+        Self { program, channel, mounts, found: None }
     }
 
     /// Runs the steps; the first that fails is told to the launcher, and ends this.
@@ -101,6 +102,7 @@ impl<'a> Runner<'a> {
             ChildOp::Bind { source, target, attributes, id_map } => {
                 mounts.bind(source, target, *attributes, id_map.as_ref())
             }
+            ChildOp::Remount { path, attributes } => mounts.remount(path, *attributes),
             ChildOp::Tmpfs { target, options, attributes } => {
                 mounts.tmpfs(target, options, *attributes)
             }

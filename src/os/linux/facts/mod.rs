@@ -51,6 +51,9 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
     if effort == Effort::Try {
         trial::try_namespaces(&mut facts);
     }
+    if !facts.mount_attributes.is_usable() {
+        facts.mounts = paths::mount_points();
+    }
     facts.caller.processes = count_processes(policy, &facts);
     facts
 }
