@@ -20,6 +20,10 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Outcome {
     if let Some(error) = &ended.failure {
         return Outcome::LauncherError { message: error.to_string() };
     }
+    if let Some(path) = &ended.appeared {
+        let what = format!("{} is hidden, and came to exist", path.display());
+        return Outcome::Denied { what, signal: signal::KILL };
+    }
     if ended.timed_out {
         return Outcome::TimedOut;
     }
@@ -44,7 +48,10 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Outcome {
         signal::XCPU => limit("cpu_time", low),
         signal::KILL if out_of_cpu_time(ended, plan) => limit("cpu_time", low),
         signal::XFSZ => limit("file_size", low),
-        signal::SYS => Outcome::Denied { signal: low },
+        signal::SYS => Outcome::Denied {
+            what: "a system call that the seccomp filter kills for".to_owned(),
+            signal: low,
+        },
         signal => Outcome::Signaled { signal },
     }
 }

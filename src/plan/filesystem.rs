@@ -67,6 +67,18 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
     view.plan(builder);
 }
 
+/// Masks a path that is there. One that isn't can't be masked without leaving something to mount on
+/// in the user's directory; it is guarded instead: its appearance ends the run.
+fn hide(builder: &mut Builder<'_>, path: &Path) {
+    builder.steps.push(Step::Mask { path: path.to_owned(), layer: Layer::Filesystem });
+    let Some(on_host) = builder.policy.filesystem.on_host(path) else { return };
+    if let Some(PathFact::Missing(_)) = builder.facts.paths.get(&on_host) {
+        let text = format!("{} isn't there: should it appear, the run ends", path.display());
+        builder.detail(Layer::Filesystem, text);
+        builder.guarded.push(on_host);
+    }
+}
+
 /// Why there can be no view of its own.
 fn unsupported(builder: &Builder<'_>) -> Option<Cause> {
     if !builder.namespaces.contains(&Namespace::Mount) {
@@ -146,7 +158,7 @@ impl View {
             self.mount(builder, mount);
         }
         for path in &policy.filesystem.hide {
-            builder.steps.push(Step::Mask { path: path.clone(), layer: Layer::Filesystem });
+            hide(builder, path);
         }
         if !self.tree {
             builder.steps.push(Step::Seal(PathBuf::from("/")));
@@ -203,8 +215,17 @@ impl View {
             }
             MountKind::Tmpfs { size, mode, noexec } => {
                 self.directory(builder, &mount.target);
-                let owner = Some(builder.ids);
-                self.tmpfs(builder, &mount.target, *size, *mode, owner, !noexec);
+                self.tmpfs(
+                    builder,
+                    Tmpfs {
+                        target: mount.target.clone(),
+                        size: *size,
+                        mode: *mode,
+                        owner: Some(builder.ids),
+                        executable: !noexec,
+                        optional: mount.optional,
+                    },
+                );
             }
             MountKind::Proc => {
                 self.directory(builder, &mount.target);
@@ -282,27 +303,19 @@ impl View {
         })
     }
 
-    fn tmpfs(
-        &mut self,
-        builder: &mut Builder<'_>,
-        target: &Path,
-        size: u64,
-        mode: u32,
-        owner: Option<Ids>,
-        executable: bool,
-    ) {
-        let target = target.to_owned();
+    fn tmpfs(&mut self, builder: &mut Builder<'_>, tmpfs: Tmpfs) {
+        let target = &tmpfs.target;
         // What was made below is covered now.
-        self.made.retain(|path| !path.starts_with(&target));
-        self.foreign.retain(|path| !path.starts_with(&target));
+        self.made.retain(|path| !path.starts_with(target));
+        self.foreign.retain(|path| !path.starts_with(target));
         self.made.insert(target.clone());
-        builder.steps.push(Step::Tmpfs(Tmpfs { target, size, mode, owner, executable }));
+        builder.steps.push(Step::Tmpfs(tmpfs));
     }
 
     /// A minimal `/dev`: a few harmless nodes of the host's, the rest made here.
     fn dev(&mut self, builder: &mut Builder<'_>, target: &Path) {
         self.directory(builder, target);
-        self.tmpfs(builder, target, DEVICE_TMPFS_BYTES, 0o755, None, false);
+        self.tmpfs(builder, device_tmpfs(target, DEVICE_TMPFS_BYTES, 0o755, None));
         for name in DEVICES {
             let (source, target) = (Path::new("/dev").join(name), target.join(name));
             builder.steps.push(Step::EmptyFile(target.clone()));
@@ -326,7 +339,7 @@ impl View {
         let shm = target.join("shm");
         self.directory(builder, &shm);
         let owner = Some(builder.ids);
-        self.tmpfs(builder, &shm, SHARED_MEMORY_BYTES, 0o1777, owner, false);
+        self.tmpfs(builder, device_tmpfs(&shm, SHARED_MEMORY_BYTES, 0o1777, owner));
         builder.steps.push(Step::Seal(target.to_owned()));
     }
 
@@ -375,6 +388,12 @@ impl View {
             builder.steps.push(Step::Mask { path: PathBuf::from(path), layer });
         }
     }
+}
+
+/// A tmpfs of `/dev`: no programs in it.
+fn device_tmpfs(target: &Path, size: u64, mode: u32, owner: Option<Ids>) -> Tmpfs {
+    let target = target.to_owned();
+    Tmpfs { target, size, mode, owner, executable: false, optional: false }
 }
 
 fn push_bind(builder: &mut Builder<'_>, bind: Bind) {

@@ -142,6 +142,8 @@ pub struct Supervision {
     pub grace: Duration,
     /// Whether the kernel ends the tree with its init (a pid namespace); else init does it.
     pub pid_namespace: bool,
+    /// Paths of the host that must not come to exist: hidden ones that aren't there yet.
+    pub guarded: Vec<std::path::PathBuf>,
 }
 
 /// Why nothing is run: every required layer that this host can't give.

@@ -216,6 +216,8 @@ pub struct Tmpfs {
     pub owner: Option<Ids>,
     /// Whether programs in it can be executed.
     pub executable: bool,
+    /// Whether it is left out where there is nothing to mount it on.
+    pub optional: bool,
 }
 
 /// The Landlock domain.

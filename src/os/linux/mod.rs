@@ -6,6 +6,7 @@ mod child;
 mod contradiction;
 mod explain;
 mod facts;
+mod guard;
 mod idmap;
 mod inspect;
 mod prepare;

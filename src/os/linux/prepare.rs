@@ -220,6 +220,7 @@ fn tmpfs_op(tmpfs: &Tmpfs) -> Result<ChildOp, Problem> {
             owner,
         },
         attributes: attribute::NOSUID | attribute::NODEV | executable,
+        optional: tmpfs.optional,
     })
 }
 

@@ -109,7 +109,12 @@ impl Mounts {
         target: &CStr,
         options: &TmpfsOptions,
         attributes: u64,
+        optional: bool,
     ) -> Result<(), Failure> {
+        let target = match resolve::inside(self.root()?, target) {
+            Err(Errno::NOENT) if optional => return Ok(()),
+            target => target.in_call(Call::Resolve)?,
+        };
         let limits = [(c"size", &*options.size), (c"mode", &*options.mode)];
         let mount = match &options.owner {
             None => new_filesystem(c"tmpfs", &limits, attributes)?,
@@ -119,7 +124,7 @@ impl Mounts {
                 new_filesystem(c"tmpfs", &all, attributes)?
             }
         };
-        attach(mount.as_fd(), self.open(target)?.as_fd())
+        attach(mount.as_fd(), target.as_fd())
     }
 
     pub(crate) fn proc(&self, target: &CStr) -> Result<(), Failure> {

@@ -44,6 +44,7 @@ pub(crate) enum ChildOp {
         target: CString,
         options: TmpfsOptions,
         attributes: u64,
+        optional: bool,
     },
     Proc(CString),
     DevPts(CString),

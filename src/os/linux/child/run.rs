@@ -103,8 +103,8 @@ impl<'a> Runner<'a> {
                 mounts.bind(source, target, *attributes, id_map.as_ref())
             }
             ChildOp::Remount { path, attributes } => mounts.remount(path, *attributes),
-            ChildOp::Tmpfs { target, options, attributes } => {
-                mounts.tmpfs(target, options, *attributes)
+            ChildOp::Tmpfs { target, options, attributes, optional } => {
+                mounts.tmpfs(target, options, *attributes, *optional)
             }
             ChildOp::Proc(target) => mounts.proc(target),
             ChildOp::DevPts(target) => mounts.devpts(target),

@@ -19,7 +19,9 @@ pub(super) fn look_at(policy: &Policy) -> BTreeMap<PathBuf, PathFact> {
         Root::Directory(path) => Some(path),
         Root::Host | Root::Minimal => None,
     };
-    sources.chain(root).map(|path| (path.clone(), look(path))).collect()
+    let hidden = filesystem.hide.iter().filter_map(|path| filesystem.on_host(path));
+    let all = sources.chain(root).cloned().chain(hidden);
+    all.map(|path| (path.clone(), look(&path))).collect()
 }
 
 fn look(path: &Path) -> PathFact {

@@ -16,6 +16,7 @@ fn plan(steps: Vec<Step>) -> Plan {
             wall_time: None,
             grace: std::time::Duration::ZERO,
             pid_namespace: true,
+            guarded: Vec::new(),
         },
         mount_attributes: false,
     }
@@ -38,6 +39,7 @@ fn host_root_with_writable(target: &str) -> Plan {
             mode: 0o755,
             owner: None,
             executable: true,
+            optional: false,
         }),
     ])
 }
