@@ -12,7 +12,6 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 pub(crate) mod flags {
     pub(crate) const NEWTIME: u64 = 0x0000_0080;
     pub(crate) const NEWNS: u64 = 0x0002_0000;
-    pub(crate) const NEWCGROUP: u64 = 0x0200_0000;
     pub(crate) const NEWUTS: u64 = 0x0400_0000;
     pub(crate) const NEWIPC: u64 = 0x0800_0000;
     pub(crate) const NEWUSER: u64 = 0x1000_0000;
@@ -28,21 +27,20 @@ pub(crate) struct Cloned {
     pub(crate) pidfd: OwnedFd,
 }
 
-/// Makes a process that shares nothing with this one, inside new namespaces (`flags`, all of
-/// them namespace flags) and, where given, inside a version 2 cgroup (`cgroup`, an open
+/// Makes a process that shares nothing with this one, inside new `namespaces` and, where given, inside a version 2 cgroup (`cgroup`, an open
 /// directory). It runs `child`.
 ///
 /// The child is a copy of a possibly multi-threaded process that holds only the calling thread:
 /// `child` must not allocate, take a lock, or unwind; when it returns, the process ends.
 pub(crate) fn clone_and_run(
-    flags: u64,
+    namespaces: u64,
     cgroup: Option<BorrowedFd<'_>>,
     child: impl FnOnce(),
 ) -> Result<Cloned, Errno> {
     let mut pidfd: RawFd = -1;
     // SAFETY: all-zero is a valid value of this struct of integers.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = flags | libc::CLONE_PIDFD as u64;
+    args.flags = namespaces | libc::CLONE_PIDFD as u64;
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
     if let Some(cgroup) = cgroup {
@@ -53,7 +51,11 @@ pub(crate) fn clone_and_run(
     // the child goes on on a copy of this one, as after fork. It never leaves this function.
     let returned =
         unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
-    match super::result(returned)? {
+    let mut cloned = super::result(returned);
+    if cloned == Err(Errno::NOSYS) && cgroup.is_none() && namespaces & flags::NEWTIME == 0 {
+        cloned = clone(args.flags, &mut pidfd);
+    }
+    match cloned? {
         0 => {
             child();
             super::exec::exit_now(0)
@@ -64,6 +66,27 @@ pub(crate) fn clone_and_run(
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
         }),
     }
+}
+
+/// The older call, for where filters answer for kernels that lack `clone3`, as those of containers
+/// do because they can't look at what is behind its pointer. The lowest eight bits of its flags
+/// are the signal at exit, so that it has no time namespaces, and it knows no cgroups.
+fn clone(flags: u64, pidfd: &mut RawFd) -> Result<usize, Errno> {
+    let signal = libc::SIGCHLD as u64;
+    // SAFETY: as for clone3. The third argument is where the pidfd goes, on every architecture;
+    // the ones that differ are zero.
+    super::result(unsafe {
+        libc::syscall(libc::SYS_clone, flags | signal, 0, std::ptr::from_mut(pidfd), 0, 0)
+    })
+}
+
+/// Whether `clone3(2)` is there: a kernel that has it refuses a null pointer, one that lacks it,
+/// or a filter that hides it, doesn't get that far.
+pub(crate) fn has_clone3() -> bool {
+    // SAFETY: a null pointer of size 0 is refused by the kernel.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<libc::clone_args>(), 0_usize) };
+    super::result(returned) != Err(Errno::NOSYS)
 }
 
 /// A stack for a process made by [`share_and_run`]: memory of its own, with a page below it that
