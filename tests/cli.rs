@@ -1,5 +1,7 @@
 //! The command line: options, levels, profiles by name, and what is said about mistakes.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,7 @@
 //! What can be found out without running anything: `check`, `explain`, `doctor`, `profiles`.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
 mod support;
 
 use serde_json::Value;
