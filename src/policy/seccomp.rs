@@ -125,6 +125,22 @@ impl SeccompPolicy {
         }
     }
 
+    /// The same policy without any network: sockets are UNIX or netlink ones, the others fail with
+    /// `EACCES`, whatever the profile says of them.
+    ///
+    /// It stands in where there is no network namespace.
+    #[must_use]
+    pub fn without_network(mut self) -> Self {
+        let action = SeccompAction::Errno(groups::EACCES);
+        let conditions = [groups::AF_UNIX, groups::AF_NETLINK]
+            .map(|family| Condition::low(0, Test::NotEqual(family)))
+            .to_vec();
+        if let Some(socket) = self.calls.get_mut("socket") {
+            socket.rules.insert(0, Rule { conditions, action });
+        }
+        self
+    }
+
     /// What happens to the calls of one name; `None` if no architecture has it.
     #[must_use]
     pub fn treatment(&self, call: &str) -> Option<&Treatment> {
