@@ -135,9 +135,11 @@ impl SeccompPolicy {
         let conditions = [groups::AF_UNIX, groups::AF_NETLINK]
             .map(|family| Condition::low(0, Test::NotEqual(family)))
             .to_vec();
-        if let Some(socket) = self.calls.get_mut("socket") {
+        let mut calls = self.calls().clone();
+        if let Some(socket) = calls.get_mut("socket") {
             socket.rules.insert(0, Rule { conditions, action });
         }
+        self.calls = OnceLock::from(calls);
         self
     }
 
