@@ -225,7 +225,7 @@ fn files(
                 source,
                 access,
                 noexec: false,
-                map_owner: access == Access::ReadWrite,
+                map_owner: true,
                 unless_home: false,
             };
             collector.mount(checked(target, kind, access.as_str())?);

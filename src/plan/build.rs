@@ -1,12 +1,14 @@
 //! Decides, layer by layer, what is enforced, replaced, left out or refused.
 
+use std::path::PathBuf;
+
 use super::facts::{Cause, HostFacts};
 use super::step::{IdMap, Ids, Step};
 use super::{Expected, LayerState, Plan, Problem, Refusal, Status, Supervision};
 use super::{filesystem, identity, landlock, limits, namespaces, order};
 use crate::policy::Policy;
 use crate::policy::seccomp::{SeccompPolicy, Verdict};
-use crate::profile::vocabulary::{Enforcement, Layer, Namespace};
+use crate::profile::vocabulary::{Enforcement, Layer, Namespace, NetworkMode};
 
 /// Plans a run: what this host can enforce of the policy, in which steps.
 ///
@@ -32,6 +34,8 @@ pub(super) struct Builder<'a> {
     pub(super) steps: Vec<Step>,
     pub(super) expected: Expected,
     pub(super) notes: Vec<String>,
+    /// Targets that a private directory stands in for.
+    pub(super) private: Vec<PathBuf>,
     /// Namespaces that will be made.
     pub(super) namespaces: Vec<Namespace>,
     /// The mapping of the user namespace, if one is made.
@@ -53,6 +57,7 @@ impl<'a> Builder<'a> {
             steps: Vec::new(),
             expected: Expected::default(),
             notes: policy.notes.clone(),
+            private: Vec::new(),
             namespaces: Vec::new(),
             id_map: None,
             ids: Ids { uid: facts.caller.uid, gid: facts.caller.gid },
@@ -233,12 +238,20 @@ impl<'a> Builder<'a> {
                 self.refuse(Layer::Seccomp, cause);
             }
         }
-        self.steps.push(Step::Seccomp { policy: policy.clone(), layer: Layer::Seccomp });
+        let stands_in = self.policy.network == NetworkMode::None
+            && !self.namespaces.contains(&Namespace::Network);
+        let policy = if stands_in { policy.clone().without_network() } else { policy.clone() };
+        self.steps.push(Step::Seccomp { policy, layer: Layer::Seccomp });
         self.expected.seccomp = true;
         self.enforced(
             Layer::Seccomp,
             format!("seccomp(2) filter for {}, installed last", arch.name()),
         );
+        if stands_in {
+            let text = "no network: it refuses sockets other than UNIX and netlink ones";
+            self.detail(Layer::Seccomp, text);
+            self.detail(Layer::NetworkNamespace, "seccomp stands in: no IPv4 and IPv6 sockets");
+        }
     }
 
     fn process_tree(&mut self) {
@@ -269,6 +282,7 @@ impl<'a> Builder<'a> {
             layers: self.layers,
             notes: self.notes,
             steps: self.steps,
+            private: self.private,
             expected: self.expected,
             mount_attributes: self.facts.mount_attributes.is_usable(),
             supervision: Supervision {

@@ -260,6 +260,9 @@ impl View {
             && !bind.writable
             && self.will_show(builder, &bind.source, text)
         {
+            if is_in_same_place(builder, &bind.target) {
+                return; // The link itself is shown by the tree it is in.
+            }
             self.parents(builder, &bind.target);
             builder.steps.push(Step::Symlink { path: bind.target, text: text.clone() });
             return;
@@ -421,6 +424,14 @@ fn remount(builder: &mut Builder<'_>, source: &Path, allowed: &Remount) {
         let path = allowed.path.join(rest);
         builder.steps.push(Step::Remount(Remount { path, ..allowed.clone() }));
     }
+}
+
+/// Whether `path` is inside a directory that the sandbox shows where the host has it.
+fn is_in_same_place(builder: &Builder<'_>, path: &Path) -> bool {
+    let above = path.parent().and_then(|parent| builder.policy.filesystem.mount_above(parent));
+    above.is_some_and(
+        |mount| matches!(&mount.kind, MountKind::Bind { source, .. } if *source == mount.target),
+    )
 }
 
 fn is_directory(builder: &Builder<'_>, path: &Path) -> bool {

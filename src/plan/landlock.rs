@@ -78,6 +78,23 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
     }
     describe(builder, &rules);
     builder.steps.push(Step::Landlock(rules));
+    private_directories(builder);
+}
+
+/// Without a view of its own, nothing can be mounted, and the host's `/tmp` and home directory
+/// are closed; programs need some place to write to all the same.
+fn private_directories(builder: &mut Builder<'_>) {
+    if builder.is_enforced(Layer::Filesystem) {
+        return;
+    }
+    let mounts = &builder.policy.filesystem.mounts;
+    let in_memory = mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Tmpfs { .. }));
+    builder.private = in_memory.map(|mount| mount.target.clone()).collect();
+    if !builder.private.is_empty() {
+        let text = "file systems in memory: private directories stand in, without a limit of \
+                    size; HOME and TMPDIR name them";
+        builder.detail(Layer::Landlock, text);
+    }
 }
 
 /// What was asked for by name and this kernel doesn't know.

@@ -14,6 +14,7 @@ mod namespaces;
 pub mod order;
 pub mod step;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::policy::ProfileIdentity;
@@ -73,6 +74,9 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// What is done, in this order.
     pub steps: Vec<Step>,
+    /// File systems in memory that can't be mounted without a view of its own, by their targets:
+    /// a private directory of the host stands in for each.
+    pub private: Vec<PathBuf>,
     /// What the kernel must say of the process just before it becomes the command.
     pub expected: Expected,
     /// What the supervisor watches.

@@ -10,6 +10,7 @@ mod guard;
 mod idmap;
 mod inspect;
 mod prepare;
+mod private;
 pub mod seccomp;
 mod spawn;
 mod supervise;

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use super::child::ops::{
     ChildOp, Credentials, ExpectedCapabilities, LandlockPath, Place, Program, TmpfsOptions,
 };
+use super::private::PrivateDirectories;
 use super::{idmap, seccomp};
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
@@ -46,10 +47,14 @@ pub(crate) struct Prepared {
     pub(super) command: CommandLine,
     /// What the cgroup is to limit, if one is made.
     pub(super) cgroup: Option<TreeLimits>,
+    /// Directories that are removed with this.
+    _private: PrivateDirectories,
 }
 
 /// Prepares a plan and a command.
 pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, LaunchError> {
+    let private = PrivateDirectories::make(plan)?;
+    let (plan, command) = (&private.in_plan(plan), &private.in_command(command));
     let mut init = Vec::new();
     let mut target = Vec::new();
     let mut origins = [Vec::new(), Vec::new()];
@@ -81,7 +86,8 @@ pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, La
         })?,
         proc,
     };
-    Ok(Prepared { program, origins, plan: plan.clone(), command: command.clone(), cgroup })
+    let (plan, command) = (plan.clone(), command.clone());
+    Ok(Prepared { program, origins, plan, command, cgroup, _private: private })
 }
 
 /// What went wrong while preparing a step.
