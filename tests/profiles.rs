@@ -344,6 +344,17 @@ fn compute_ends_at_its_limit_of_processor_time() {
 }
 
 #[test]
+fn a_program_that_ignores_the_limit_of_processor_time_is_killed_a_second_later() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let options = ["-p", "compute", "--set", "limits.cpu_time=1s"];
+        let script = "trap '' XCPU; while :; do :; done";
+        let run = run(&workspace, &options, &["sh", "-c", script]);
+        assert_eq!(run.code(), 128 + 9, "{caller:?}: {run:?}");
+    }
+}
+
+#[test]
 fn compute_ends_at_its_limit_of_memory() {
     let Some(python) = python() else { return };
     for caller in callers() {

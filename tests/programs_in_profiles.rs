@@ -286,3 +286,21 @@ fn cargo_works_in_the_default_profile_when_its_toolchain_is_shown() {
         }
     }
 }
+
+#[test]
+fn the_terminal_can_be_opened_again_by_the_names_of_the_standard_streams() {
+    if !has_program("script") {
+        return;
+    }
+    for profile in ["default", "landlock-only"] {
+        // Only its own user can open a terminal: root's command runs as nobody.
+        let workspace = Workspace::new(Caller::User);
+        let inner = format!(
+            "{} run -q -p {profile} -- sh -c 'echo out >/dev/stdout; echo err >/dev/stderr'",
+            support::binary().display()
+        );
+        let words = ["run", "-q", "-l", "basic", "--", "script", "-qec", &inner, "/dev/null"];
+        let run = workspace.ringfence(words).finish();
+        assert_eq!(run.success().replace('\r', ""), "out\nerr", "{profile}");
+    }
+}

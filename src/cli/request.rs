@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::args::SandboxArguments;
 use crate::error::Error;
 use crate::launch::library::Library;
-use crate::launch::load::{context_of_caller, load, policies, profile_error};
+use crate::launch::load::{context_of_caller, load, load_first, policies, profile_error};
 use crate::policy::{Context, Policy};
+use crate::profile::layering::Loaded;
 use crate::profile::model::{Mount, MountKind, Profile};
 use crate::profile::parse::parse_fragment;
 use crate::profile::source::{Source, Sources, Spanned};
@@ -20,10 +21,23 @@ pub(crate) struct Request {
     pub(crate) context: Context,
 }
 
-/// Loads the profile that was asked for and applies the options to it.
+/// Loads the profile that was asked for, with those that may take its place, and applies the
+/// options to each.
 pub(crate) fn resolve(arguments: &SandboxArguments, color: bool) -> Result<Request, Error> {
-    let mut library = Library::of_caller();
-    let mut loaded = load(&mut library, &arguments.profile, color)?;
+    resolve_by(load, arguments, color)
+}
+
+/// The same for the profile itself only.
+pub(crate) fn resolve_first(arguments: &SandboxArguments, color: bool) -> Result<Request, Error> {
+    resolve_by(load_first, arguments, color)
+}
+
+fn resolve_by(
+    load: fn(&mut Library, &str, bool) -> Result<Loaded, Error>,
+    arguments: &SandboxArguments,
+    color: bool,
+) -> Result<Request, Error> {
+    let mut loaded = load(&mut Library::of_caller(), &arguments.profile, color)?;
     let changes = changes(arguments, &mut loaded.sources, color)?;
     let context = context_of_caller();
     let mut policies = policies(&loaded, &changes.profiles, &context, color)?;

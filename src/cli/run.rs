@@ -4,7 +4,7 @@ use super::args::RunArguments;
 use super::report_file::Destination;
 use super::{output, render, request};
 use crate::error::Error;
-use crate::launch::{self, Chosen, Observer};
+use crate::launch::{self, Chosen, Observer, Policies};
 use crate::plan::Status;
 use crate::policy::ProfileIdentity;
 use crate::profile::vocabulary::Level;
@@ -48,15 +48,22 @@ fn attempt(arguments: &RunArguments) -> Result<Report, Failure> {
     let color = output::error_has_color();
     let unknown =
         || ProfileIdentity { name: arguments.sandbox.profile.clone(), ..Default::default() };
-    let request = request::resolve(&arguments.sandbox, color)
+    let first = request::resolve_first(&arguments.sandbox, color)
+        .and_then(|request| request.policies.into_iter().next().ok_or_else(no_profile))
         .map_err(|error| Box::new((error, unknown(), Level::Basic)))?;
-    let (identity, level) = match request.policies.first() {
-        Some(policy) => (policy.profile.clone(), policy.level),
-        None => (unknown(), Level::Basic),
-    };
+    let (identity, level) = (first.profile.clone(), first.level);
     let mut teller = Teller { quiet: arguments.quiet, verbose: arguments.verbose };
-    launch::run(&request.policies, &arguments.command, &mut teller)
+    // What may take the profile's place is read only when this host can't enforce it.
+    let mut policies = Policies::new(first, || {
+        let all = request::resolve(&arguments.sandbox, color)?.policies;
+        Ok(all.into_iter().skip(1).collect())
+    });
+    launch::run(&mut policies, &arguments.command, &mut teller)
         .map_err(|error| Box::new((error, identity, level)))
+}
+
+fn no_profile() -> Error {
+    Error::Usage("there is no profile to enforce".to_owned())
 }
 
 /// Says on standard error what the user should know before the command speaks.
@@ -66,7 +73,7 @@ struct Teller {
 }
 
 impl Observer for Teller {
-    fn planned(&mut self, chosen: &Chosen<'_>) {
+    fn planned(&mut self, chosen: &Chosen) {
         if self.quiet {
             return;
         }

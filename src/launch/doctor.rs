@@ -153,7 +153,7 @@ fn answer(policy: &Policy) -> LevelAnswer {
 }
 
 fn default_profile(policies: &[Policy]) -> DefaultProfile {
-    match choose(policies, Effort::Try) {
+    match choose(&mut policies.to_vec().into(), Effort::Try) {
         Ok(chosen) => DefaultProfile {
             enforced: Some(chosen.plan.profile.name.clone()),
             effective_level: chosen.plan.effective(),

@@ -39,9 +39,9 @@ pub struct Explained {
 /// # Errors
 /// [`Error::Refused`], as for a run.
 pub fn explain(policies: &[Policy], context: &Context) -> Result<Explained, Error> {
-    let chosen = choose(policies, Effort::Try)?;
+    let chosen = choose(&mut policies.to_vec().into(), Effort::Try)?;
     let explanation = explain_plan(&Subject {
-        policy: chosen.policy,
+        policy: &chosen.policy,
         plan: &chosen.plan,
         facts: &chosen.facts,
         environment: &context.environment,

@@ -123,7 +123,7 @@ pub struct Expected {
     pub seccomp: bool,
     /// Namespaces that must not be the launcher's.
     pub namespaces: Vec<Namespace>,
-    /// Limits, as (resource, soft and hard).
+    /// Soft limits; the hard ones are the same, or a second more of processor time.
     pub rlimits: Vec<(facts::Resource, u64)>,
     /// Whether it is in the cgroup made for it.
     pub cgroup: bool,
