@@ -5,7 +5,9 @@ use super::output::{self, BAD, DOUBTFUL, FAINT, GOOD, HEADING, paint, paint_padd
 use super::{failure, request};
 use crate::error::Error;
 use crate::launch::explain::{Explained, explain as explain_policies};
-use crate::plan::explain::{Files, Filter, Holder, Network, Permissions, Visible, What};
+use crate::plan::explain::{
+    Files, Filter, Holder, Network, NetworkHolder, Permissions, Visible, What,
+};
 use crate::plan::{LayerState, Status};
 use crate::profile::diagnostic::escaped;
 use crate::profile::units::format_size;
@@ -129,7 +131,11 @@ fn path(visible: &Visible) -> String {
         What::ReadOnly => "read-only".to_owned(),
         What::ReadWrite => "writable".to_owned(),
         What::Private { bytes } => format!("private, empty, {} in memory", format_size(bytes)),
+        What::PrivateDirectory => {
+            "closed; a private directory stands in, which HOME or TMPDIR names".to_owned()
+        }
         What::Proc => "fresh, of the sandbox's processes".to_owned(),
+        What::Devices if visible.path.file_name() != Some("dev".as_ref()) => "device".to_owned(),
         What::Devices => "devices: null, zero, full, random, urandom, tty and the like".to_owned(),
         What::Listing => "can be listed".to_owned(),
     };
@@ -156,6 +162,9 @@ fn network(network: &Network) -> String {
         Some(ports) => ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
     };
     let mode = match network.mode {
+        NetworkMode::None if network.held_by == NetworkHolder::Seccomp => {
+            "none: IPv4 and IPv6 sockets are refused by seccomp"
+        }
         NetworkMode::None => "none, not even loopback",
         NetworkMode::Loopback => "loopback only, not the host's",
         NetworkMode::Host => "the host's",

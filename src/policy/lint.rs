@@ -9,7 +9,7 @@ use super::filesystem::{Filesystem, MountKind, Root};
 use crate::profile::diagnostic::{Diagnostic, quoted};
 use crate::profile::model::Profile;
 use crate::profile::source::{Origin, Spanned};
-use crate::profile::vocabulary::{Access, Enforcement, Layer};
+use crate::profile::vocabulary::{Access, Enforcement, Layer, NetworkMode};
 
 /// Looks for what has no effect in a profile (merged, but without the defaults of its level), and
 /// the policy that it was made into.
@@ -42,7 +42,7 @@ fn switched_off(profile: &Profile, policy: &Policy, warnings: &mut Vec<Diagnosti
         (Layer::UtsNamespace, "process.hostname", origin(profile.process.hostname.as_ref())),
         (Layer::Landlock, "landlock", landlock_origin(profile)),
         (Layer::Seccomp, "seccomp", seccomp_origin(profile)),
-        (Layer::NetworkNamespace, "network", network_origin(profile)),
+        (Layer::NetworkNamespace, "network", network_origin(profile, policy)),
         (Layer::Filesystem, "filesystem.hide", origin(profile.filesystem.hide.first())),
         (Layer::User, "user", origin(profile.user.uid.as_ref())),
     ];
@@ -82,9 +82,15 @@ fn seccomp_origin(profile: &Profile) -> Option<Origin> {
         .or_else(|| origin(section.rules.first()))
 }
 
-fn network_origin(profile: &Profile) -> Option<Origin> {
-    use crate::profile::vocabulary::NetworkMode;
-    profile.network.mode.as_ref().filter(|mode| mode.value != NetworkMode::Host).map(|m| m.origin)
+/// Where a network is asked for that only a namespace gives; a filter can refuse all of it.
+fn network_origin(profile: &Profile, policy: &Policy) -> Option<Origin> {
+    let mode = profile.network.mode.as_ref()?;
+    let open = match mode.value {
+        NetworkMode::Host => false,
+        NetworkMode::Loopback => true,
+        NetworkMode::None => !policy.enforcement.wants(Layer::Seccomp),
+    };
+    open.then_some(mode.origin)
 }
 
 /// Layers that are asked for by name, without the layer that they stand on.

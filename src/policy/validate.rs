@@ -57,7 +57,7 @@ struct Asked {
     landlock: bool,
     seccomp: bool,
     cgroup: bool,
-    network: bool,
+    network: Option<NetworkMode>,
     user: bool,
     /// A path that stays visible because its layer is off would be worse than an error.
     hide: bool,
@@ -79,7 +79,7 @@ impl Asked {
             landlock: profile.landlock != model::Landlock::default(),
             seccomp: profile.seccomp != model::Seccomp::default(),
             cgroup: tree.contains(&true),
-            network: profile.network.mode.is_some_and(|mode| mode.value != NetworkMode::Host),
+            network: profile.network.mode.map(|mode| mode.value),
             user: profile.user != model::User::default(),
             hide: !profile.filesystem.hide.is_empty(),
         }
@@ -90,7 +90,6 @@ impl Asked {
             Layer::Landlock => self.landlock,
             Layer::Seccomp => self.seccomp,
             Layer::Cgroup => self.cgroup,
-            Layer::NetworkNamespace => self.network,
             Layer::User => self.user,
             Layer::Filesystem | Layer::MountNamespace => self.hide,
             _ => false,
@@ -408,7 +407,22 @@ fn enforcements(profile: &Profile, level: Level, asked: &Asked) -> Enforcements 
     for (layer, enforcement) in &profile.enforcement {
         enforcements.set(*layer, enforcement.value);
     }
+    let named = profile.namespaces.contains_key(&Namespace::Network)
+        || profile.enforcement.contains_key(&Layer::NetworkNamespace);
+    if !named && asked.network.is_some_and(|mode| !seccomp_keeps(mode, &enforcements)) {
+        enforcements.set(Layer::NetworkNamespace, Enforcement::Required);
+    }
     enforcements
+}
+
+/// Whether a filter keeps the command from the network without a namespace: it can refuse all of
+/// it, but not all except for loopback.
+fn seccomp_keeps(mode: NetworkMode, enforcements: &Enforcements) -> bool {
+    match mode {
+        NetworkMode::Host => true,
+        NetworkMode::None => enforcements.get(Layer::Seccomp) == Enforcement::Required,
+        NetworkMode::Loopback => false,
+    }
 }
 
 fn at_most<T: Copy>(setting: &Option<Spanned<Setting<T>>>) -> Option<T> {

@@ -52,6 +52,9 @@ pub enum What {
         /// How many bytes it holds.
         bytes: u64,
     },
+    /// An empty directory of the host, removed after the run, that stands in for a file system in
+    /// memory; `HOME` and `TMPDIR` name it.
+    PrivateDirectory,
     /// A fresh `proc(5)`.
     Proc,
     /// A few devices.
@@ -89,6 +92,13 @@ pub(super) fn files(subject: &Subject<'_>) -> Files {
                 files.visible.extend(allowed(rule));
             }
         }
+        let private = subject.plan.private.iter().map(|path| Visible {
+            path: path.clone(),
+            what: What::PrivateDirectory,
+            source: None,
+            executable: true,
+        });
+        files.visible.extend(private);
     } else {
         let what = What::ReadWrite;
         files.visible.push(Visible { path: "/".into(), what, source: None, executable: true });

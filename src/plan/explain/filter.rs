@@ -3,10 +3,9 @@
 use serde::Serialize;
 
 use super::Subject;
-use crate::plan::step::Step;
 use crate::policy::seccomp::groups::{self, Group};
 use crate::policy::seccomp::{Rule, SeccompPolicy, Verdict};
-use crate::profile::vocabulary::{Layer, SeccompAction};
+use crate::profile::vocabulary::SeccompAction;
 
 /// Which system calls a command may make, by what the filter really does.
 #[derive(Clone, Debug, Serialize)]
@@ -37,10 +36,7 @@ pub struct GroupState {
 }
 
 pub(super) fn filter(subject: &Subject<'_>) -> Option<Filter> {
-    let policy = subject.plan.steps.iter().find_map(|step| match step {
-        Step::Seccomp { policy, layer: Layer::Seccomp } => Some(policy),
-        _ => None,
-    })?;
+    let policy = subject.filter()?;
     let arch = subject.facts.arch?;
     let calls: Vec<&str> = arch.calls().map(|(_, name)| name).collect();
     let count = |verdict| calls.iter().filter(|call| policy.permits(call) == verdict).count();

@@ -15,12 +15,13 @@ pub use files::{Files, Visible, What};
 pub use filter::{Filter, GroupState};
 pub use limits::{Holder, Limit};
 pub use monitored::Monitored;
-pub use network::Network;
+pub use network::{Network, NetworkHolder};
 
 use super::facts::HostFacts;
 use super::step::Step;
 use super::{LayerState, Plan, Status};
 use crate::policy::Policy;
+use crate::policy::seccomp::SeccompPolicy;
 use crate::profile::names::capability_name;
 use crate::profile::vocabulary::{Layer, Namespace};
 
@@ -128,6 +129,21 @@ impl Subject<'_> {
     fn landlock(&self) -> Option<&super::step::LandlockRules> {
         self.plan.steps.iter().find_map(|step| match step {
             Step::Landlock(rules) => Some(rules),
+            _ => None,
+        })
+    }
+
+    /// Whether a system call with these arguments gets through.
+    fn permits(&self, call: &str, arguments: &[u64; 6]) -> bool {
+        self.filter().is_none_or(|filter| {
+            filter.treatment(call).is_some_and(|treatment| treatment.decide(arguments).passes())
+        })
+    }
+
+    /// The filter of the seccomp layer, as it will be.
+    fn filter(&self) -> Option<&SeccompPolicy> {
+        self.plan.steps.iter().find_map(|step| match step {
+            Step::Seccomp { policy, layer: Layer::Seccomp } => Some(policy),
             _ => None,
         })
     }

@@ -4,8 +4,13 @@
 
 use super::{Holder, Permissions, Subject, What};
 use crate::plan::landlock::access;
-use crate::policy::seccomp::Verdict;
 use crate::profile::vocabulary::{Layer, Namespace, NetworkMode, Stdin};
+
+/// `AF_UNIX` and `SOCK_STREAM`.
+const UNIX_STREAM: [u64; 6] = [1, 1, 0, 0, 0, 0];
+
+/// `fchmodat` with mode 4755.
+const SETUID_MODE: [u64; 6] = [0, 0, 0o4755, 0, 0, 0];
 
 /// How many paths a line names; the others are counted.
 const NAMED: usize = 5;
@@ -59,9 +64,13 @@ fn network(subject: &Subject<'_>, permissions: &Permissions, list: &mut Vec<Stri
                     .into(),
             ),
         }
-        if scopes & access::SCOPE_ABSTRACT_UNIX_SOCKET == 0 {
-            list.push("abstract UNIX sockets of the host (D-Bus, X11) can be connected to".into());
-        }
+    }
+    let unix = subject.permits("socket", &UNIX_STREAM);
+    if !subject.makes(Namespace::Network)
+        && unix
+        && scopes & access::SCOPE_ABSTRACT_UNIX_SOCKET == 0
+    {
+        list.push("abstract UNIX sockets of the host (D-Bus, X11) can be connected to".into());
     }
     if subject.policy.network != NetworkMode::Host && network.mode == NetworkMode::Host {
         list.push(format!(
@@ -69,11 +78,13 @@ fn network(subject: &Subject<'_>, permissions: &Permissions, list: &mut Vec<Stri
             subject.policy.network
         ));
     }
-    list.push(
-        "UNIX sockets that are files in a visible path can be connected to, where their \
-         permissions allow it"
-            .into(),
-    );
+    if unix {
+        list.push(
+            "UNIX sockets that are files in a visible path can be connected to, where their \
+             permissions allow it"
+                .into(),
+        );
+    }
 }
 
 fn identity(subject: &Subject<'_>, permissions: &Permissions, list: &mut Vec<String>) {
@@ -128,7 +139,7 @@ fn processes(subject: &Subject<'_>, list: &mut Vec<String>) {
         }
         list.push("other processes are listed in /proc, where that is visible".into());
     }
-    if !subject.makes(Namespace::Ipc) {
+    if !subject.makes(Namespace::Ipc) && subject.permits("shmget", &[0; 6]) {
         list.push("System V IPC and POSIX message queues are the host's".into());
     }
     if !subject.holds(Layer::Session) {
@@ -159,7 +170,7 @@ fn files(subject: &Subject<'_>, permissions: &Permissions, list: &mut Vec<String
              (scripts, hooks, build files) run outside of the sandbox then"
         ));
         list.push(format!("the file systems of {named} can be filled up: no quota is set"));
-        if setid_files(subject) {
+        if subject.permits("fchmodat", &SETUID_MODE) {
             list.push(
                 "setuid and setgid files of the command's user can be left in writable paths"
                     .into(),
@@ -177,24 +188,6 @@ fn files(subject: &Subject<'_>, permissions: &Permissions, list: &mut Vec<String
     if own_view && files.visible.iter().any(|visible| visible.what == What::Proc) {
         list.push("/proc tells of the host's kernel, processors, memory and load".into());
     }
-}
-
-/// Whether the filter lets setuid files be made.
-fn setid_files(subject: &Subject<'_>) -> bool {
-    use crate::plan::step::Step;
-    use crate::profile::vocabulary::SeccompAction;
-    let filter = subject.plan.steps.iter().find_map(|step| match step {
-        Step::Seccomp { policy, layer: Layer::Seccomp } => Some(policy),
-        _ => None,
-    });
-    let arguments = [0, 0, 0o4755, 0, 0, 0];
-    let decided = |action: SeccompAction| action.passes();
-    filter.is_none_or(|policy| {
-        policy.permits("fchmodat") != Verdict::Never
-            && policy
-                .treatment("fchmodat")
-                .is_some_and(|treatment| decided(treatment.decide(&arguments)))
-    })
 }
 
 fn inherited(subject: &Subject<'_>, permissions: &Permissions, list: &mut Vec<String>) {

@@ -6,6 +6,7 @@ use crate::profile::vocabulary::Level;
 
 fn plan(steps: Vec<Step>) -> Plan {
     Plan {
+        private: Vec::new(),
         profile: ProfileIdentity::default(),
         requested: Level::Namespaced,
         layers: Vec::new(),
