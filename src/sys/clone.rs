@@ -44,7 +44,9 @@ pub(crate) fn clone_and_run(
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = flags | libc::CLONE_PIDFD as u64;
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    // No signal at its end: the pidfd tells of it. With SIGCHLD, a caller who ignores that signal
+    // would have the kernel reap the child at once, and a host program's wait would find it.
+    args.exit_signal = 0;
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;

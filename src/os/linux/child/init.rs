@@ -51,6 +51,9 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
     // Permissions of what is made in the skeleton are given in full; the command gets back what
     // the caller had.
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
+    // Ignored by the caller, it would never tell of the command's end.
+    sys::signal::reset_disposition(libc::SIGCHLD)
+        .map_err(|errno| fail(channels, Call::Sigaction, errno))?;
     for descriptor in channels.launcher {
         close_range(descriptor.cast_unsigned(), descriptor.cast_unsigned(), CloseMode::Now)
             .map_err(|errno| fail(channels, Call::CloseRange, errno))?;
@@ -104,9 +107,9 @@ fn supervise(program: &Program, channels: &Channels, target: i32) -> i32 {
         return FAILED;
     }
     let status = loop {
-        // Asking for nothing still tells of the other side's end.
+        // Told of the other side's end, and that it only closed its half: see `kill_tree`.
         let mut events = [
-            PollFd::from_borrowed_fd(channel, PollFlags::empty()),
+            PollFd::from_borrowed_fd(channel, PollFlags::RDHUP),
             PollFd::new(&signals, PollFlags::IN),
         ];
         match rustix::event::poll(&mut events, None) {
