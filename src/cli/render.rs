@@ -48,7 +48,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         Outcome::TimedOut => "the wall-clock limit was reached (limits.wall_time)".into(),
         Outcome::OutOfMemory => "the memory limit was reached (limits.memory)".into(),
         Outcome::Limit { limit, .. } => format!("a limit was reached (limits.{limit})"),
-        Outcome::Denied { .. } => "the command made a system call that kills (seccomp)".into(),
+        Outcome::Denied { what, .. } => format!("ended for what is denied: {what}"),
         Outcome::LauncherError { message } => message.clone(),
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Builder<'a> {
     pub(super) id_map: Option<IdMap>,
     /// The ids that the command will see itself under.
     pub(super) ids: Ids,
+    /// Paths of the host that must not come to exist during the run.
+    pub(super) guarded: Vec<std::path::PathBuf>,
     layers: Vec<LayerState>,
     problems: Vec<Problem>,
 }
@@ -53,6 +55,7 @@ impl<'a> Builder<'a> {
             namespaces: Vec::new(),
             id_map: None,
             ids: Ids { uid: facts.caller.uid, gid: facts.caller.gid },
+            guarded: Vec::new(),
             layers: Vec::new(),
             problems: Vec::new(),
         }
@@ -263,6 +266,7 @@ impl<'a> Builder<'a> {
             notes: self.notes,
             steps: self.steps,
             expected: self.expected,
+            mount_attributes: self.facts.mount_attributes.is_usable(),
             supervision: Supervision {
                 wall_time: self
                     .policy
@@ -270,6 +274,7 @@ impl<'a> Builder<'a> {
                     .filter(|_| self.policy.enforcement.wants(Layer::WallTime)),
                 grace: self.policy.process.grace,
                 pid_namespace: self.namespaces.contains(&Namespace::Pid),
+                guarded: self.guarded,
             },
         })
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::build::Builder;
 use super::facts::{Cause, PathFact};
 use super::identity::CAP_SYS_ADMIN;
-use super::step::{Bind, Ids, NewRoot, OwnerMap, Step, Tmpfs};
+use super::step::{Bind, Ids, NewRoot, OwnerMap, Remount, Step, Tmpfs};
 use crate::policy::filesystem::{Mount, MountKind, Root};
 use crate::profile::vocabulary::{Access, Layer, Namespace};
 
@@ -67,6 +67,18 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
     view.plan(builder);
 }
 
+/// Masks a path that is there. One that isn't can't be masked without leaving something to mount on
+/// in the user's directory; it is guarded instead: its appearance ends the run.
+fn hide(builder: &mut Builder<'_>, path: &Path) {
+    builder.steps.push(Step::Mask { path: path.to_owned(), layer: Layer::Filesystem });
+    let Some(on_host) = builder.policy.filesystem.on_host(path) else { return };
+    if let Some(PathFact::Missing(_)) = builder.facts.paths.get(&on_host) {
+        let text = format!("{} isn't there: should it appear, the run ends", path.display());
+        builder.detail(Layer::Filesystem, text);
+        builder.guarded.push(on_host);
+    }
+}
+
 /// Why there can be no view of its own.
 fn unsupported(builder: &Builder<'_>) -> Option<Cause> {
     if !builder.namespaces.contains(&Namespace::Mount) {
@@ -120,8 +132,17 @@ impl View {
             );
             builder.missing(Layer::Root, cause);
         }
-        let tree = root != NewRoot::Empty;
+        let tree = match &root {
+            NewRoot::Empty => None,
+            NewRoot::Tree(path) => Some(path.clone()),
+        };
         builder.steps.push(Step::NewRoot(root));
+        if let Some(source) = &tree {
+            let read_only =
+                Remount { path: "/".into(), writable: false, executable: true, device: false };
+            remount(builder, source, &read_only);
+        }
+        let tree = tree.is_some();
         Self {
             tree,
             made: BTreeSet::from([PathBuf::from("/")]),
@@ -130,17 +151,17 @@ impl View {
     }
 
     fn plan(mut self, builder: &mut Builder<'_>) {
-        builder.steps.extend([Step::PrepareMask, Step::EnterRoot]);
+        builder.steps.push(Step::EnterRoot);
         self.decide_layers(builder);
         let policy = builder.policy;
         for mount in &policy.filesystem.mounts {
             self.mount(builder, mount);
         }
         for path in &policy.filesystem.hide {
-            builder.steps.push(Step::Mask { path: path.clone(), layer: Layer::Filesystem });
+            hide(builder, path);
         }
         if !self.tree {
-            builder.steps.push(Step::SealRoot);
+            builder.steps.push(Step::Seal(PathBuf::from("/")));
         }
         if builder.wants(Layer::Masks) {
             self.masks(builder);
@@ -194,8 +215,17 @@ impl View {
             }
             MountKind::Tmpfs { size, mode, noexec } => {
                 self.directory(builder, &mount.target);
-                let owner = Some(builder.ids);
-                self.tmpfs(builder, &mount.target, *size, *mode, owner, !noexec);
+                self.tmpfs(
+                    builder,
+                    Tmpfs {
+                        target: mount.target.clone(),
+                        size: *size,
+                        mode: *mode,
+                        owner: Some(builder.ids),
+                        executable: !noexec,
+                        optional: mount.optional,
+                    },
+                );
             }
             MountKind::Proc => {
                 self.directory(builder, &mount.target);
@@ -246,7 +276,7 @@ impl View {
             }
         }
         self.foreign.push(bind.target.clone());
-        builder.steps.push(Step::Bind(bind));
+        push_bind(builder, bind);
     }
 
     fn no_source(&self, builder: &mut Builder<'_>, bind: &Bind, errno: &str) {
@@ -273,38 +303,31 @@ impl View {
         })
     }
 
-    fn tmpfs(
-        &mut self,
-        builder: &mut Builder<'_>,
-        target: &Path,
-        size: u64,
-        mode: u32,
-        owner: Option<Ids>,
-        executable: bool,
-    ) {
-        let target = target.to_owned();
+    fn tmpfs(&mut self, builder: &mut Builder<'_>, tmpfs: Tmpfs) {
+        let target = &tmpfs.target;
         // What was made below is covered now.
-        self.made.retain(|path| !path.starts_with(&target));
-        self.foreign.retain(|path| !path.starts_with(&target));
+        self.made.retain(|path| !path.starts_with(target));
+        self.foreign.retain(|path| !path.starts_with(target));
         self.made.insert(target.clone());
-        builder.steps.push(Step::Tmpfs(Tmpfs { target, size, mode, owner, executable }));
+        builder.steps.push(Step::Tmpfs(tmpfs));
     }
 
     /// A minimal `/dev`: a few harmless nodes of the host's, the rest made here.
     fn dev(&mut self, builder: &mut Builder<'_>, target: &Path) {
         self.directory(builder, target);
-        self.tmpfs(builder, target, DEVICE_TMPFS_BYTES, 0o755, None, false);
+        self.tmpfs(builder, device_tmpfs(target, DEVICE_TMPFS_BYTES, 0o755, None));
         for name in DEVICES {
             let (source, target) = (Path::new("/dev").join(name), target.join(name));
             builder.steps.push(Step::EmptyFile(target.clone()));
-            builder.steps.push(Step::Bind(Bind {
+            let bind = Bind {
                 source,
                 target,
                 writable: true,
                 executable: false,
                 device: true,
                 map_owner: None,
-            }));
+            };
+            push_bind(builder, bind);
         }
         for (name, text) in DEVICE_LINKS {
             builder
@@ -316,7 +339,8 @@ impl View {
         let shm = target.join("shm");
         self.directory(builder, &shm);
         let owner = Some(builder.ids);
-        self.tmpfs(builder, &shm, SHARED_MEMORY_BYTES, 0o1777, owner, false);
+        self.tmpfs(builder, device_tmpfs(&shm, SHARED_MEMORY_BYTES, 0o1777, owner));
+        builder.steps.push(Step::Seal(target.to_owned()));
     }
 
     /// Makes the directory a mount goes on, unless a tree of the host has to have it.
@@ -363,6 +387,39 @@ impl View {
         for path in masked {
             builder.steps.push(Step::Mask { path: PathBuf::from(path), layer });
         }
+    }
+}
+
+/// A tmpfs of `/dev`: no programs in it.
+fn device_tmpfs(target: &Path, size: u64, mode: u32, owner: Option<Ids>) -> Tmpfs {
+    let target = target.to_owned();
+    Tmpfs { target, size, mode, owner, executable: false, optional: false }
+}
+
+fn push_bind(builder: &mut Builder<'_>, bind: Bind) {
+    let allowed = Remount {
+        path: bind.target.clone(),
+        writable: bind.writable,
+        executable: bind.executable,
+        device: bind.device,
+    };
+    let source = bind.source.clone();
+    builder.steps.push(Step::Bind(bind));
+    remount(builder, &source, &allowed);
+}
+
+/// Where the kernel can't set the attributes of a whole tree: remounts the tree that `source` was
+/// bound from, and every mount of the host's below it.
+fn remount(builder: &mut Builder<'_>, source: &Path, allowed: &Remount) {
+    if builder.facts.mount_attributes.is_usable() {
+        return;
+    }
+    builder.steps.push(Step::Remount(allowed.clone()));
+    let below = builder.facts.mounts.iter().filter_map(|mount| mount.strip_prefix(source).ok());
+    let below: Vec<_> = below.filter(|rest| !rest.as_os_str().is_empty()).collect();
+    for rest in below {
+        let path = allowed.path.join(rest);
+        builder.steps.push(Step::Remount(Remount { path, ..allowed.clone() }));
     }
 }
 

@@ -76,6 +76,9 @@ pub struct Plan {
     pub expected: Expected,
     /// What the supervisor watches.
     pub supervision: Supervision,
+    /// Whether the kernel sets the attributes of a whole tree in one step (`mount_setattr(2)`);
+    /// else each mount is remounted by a step of its own.
+    pub mount_attributes: bool,
 }
 
 impl Plan {
@@ -139,6 +142,8 @@ pub struct Supervision {
     pub grace: Duration,
     /// Whether the kernel ends the tree with its init (a pid namespace); else init does it.
     pub pid_namespace: bool,
+    /// Paths of the host that must not come to exist: hidden ones that aren't there yet.
+    pub guarded: Vec<std::path::PathBuf>,
 }
 
 /// Why nothing is run: every required layer that this host can't give.

@@ -39,11 +39,11 @@ pub(crate) fn set_mask(mask: SignalSet) -> Result<SignalSet, Errno> {
 /// Gives every signal its default disposition. `SIGKILL` and `SIGSTOP` have no other.
 pub(crate) fn reset_dispositions() -> Result<(), Errno> {
     (1..=HIGHEST)
-        .filter(|signal| *signal != libc::SIGKILL && *signal != libc::SIGSTOP)
+        .filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal))
         .try_for_each(reset_disposition)
 }
 
-/// Gives a signal its default disposition.
+/// Gives one signal its default disposition.
 pub(crate) fn reset_disposition(signal: i32) -> Result<(), Errno> {
     /// `struct sigaction` of the kernel: all zero is `SIG_DFL`, no flags, an empty mask.
     const DEFAULT: [u64; 4] = [0; 4];

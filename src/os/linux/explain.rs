@@ -145,7 +145,7 @@ fn contradiction(step: &Step, failure: Failure) -> Option<Contradiction> {
         (Step::Proc(_), Call::Fsmount | Call::Fsconfig | Call::Fsopen) if denied => {
             Some(Contradiction::FreshProc(blockers::fresh_proc(failure.errno)))
         }
-        (Step::PrivateMounts | Step::PrepareMask | Step::NewRoot(_), call)
+        (Step::PrivateMounts | Step::NewRoot(_), call)
             if (denied || missing) && call != Call::Create && call != Call::Mkdir =>
         {
             Some(Contradiction::Mounting(blockers::mounting(call.text(), failure.errno)))

@@ -6,6 +6,7 @@ mod child;
 mod contradiction;
 mod explain;
 mod facts;
+mod guard;
 mod idmap;
 mod inspect;
 mod prepare;
@@ -33,4 +34,10 @@ pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
         value: limit.value.clone(),
     })
     .collect()
+}
+
+/// Removes what launchers that were killed have left behind. To be called while the command runs:
+/// it costs a look at each directory in which cgroups are made.
+pub(crate) fn sweep(facts: &crate::plan::facts::HostFacts) {
+    cgroup::sweep(facts.cgroup.parents(), &cgroup::Roots::default());
 }
