@@ -26,7 +26,8 @@ fn everywhere(test: impl Fn(&Workspace, Caller, &str, &str)) {
 fn the_time_limit_ends_the_run_with_124() {
     everywhere(|workspace, caller, level, mark| {
         let began = Instant::now();
-        let run = workspace.shell(&["-l", level, "--timeout", "0.2s"], &format!("sleep 90 # {mark}"));
+        let run =
+            workspace.shell(&["-l", level, "--timeout", "0.2s"], &format!("sleep 90 # {mark}"));
         assert_eq!(run.code(), 124, "{caller:?} {level}: {run:?}");
         assert!(began.elapsed() >= Duration::from_millis(200), "{caller:?} {level}: too early");
         assert!(began.elapsed() < SOON, "{caller:?} {level}: too late");
@@ -48,7 +49,8 @@ fn a_command_is_asked_to_end_before_it_is_killed() {
 fn a_command_that_ignores_every_signal_is_killed_after_the_grace() {
     everywhere(|workspace, caller, level, mark| {
         let began = Instant::now();
-        let options = ["run", "-q", "-l", level, "--timeout", "0.2", "--set", "process.grace=200ms"];
+        let options =
+            ["run", "-q", "-l", level, "--timeout", "0.2", "--set", "process.grace=200ms"];
         let run = workspace.ringfence([&options[..], &["./tree", "deaf", mark]].concat()).finish();
         assert_eq!((run.code(), run.stdout()), (124, "deaf\n".into()), "{caller:?} {level}");
         assert!(began.elapsed() >= Duration::from_millis(400), "{caller:?} {level}: no grace");
@@ -75,7 +77,9 @@ fn times_that_make_no_sense_are_refused_and_long_ones_hold() {
     // Row 32.
     for caller in callers() {
         let workspace = Workspace::new(caller);
-        for time in ["0", "0s", "-1", "-5s", "nan", "inf", "1e30", "99999999999999999999s", "5 parsecs"] {
+        for time in
+            ["0", "0s", "-1", "-5s", "nan", "inf", "1e30", "99999999999999999999s", "5 parsecs"]
+        {
             let run = workspace.shell(&["-l", "basic", &format!("--timeout={time}")], "echo ran");
             assert_eq!((run.code(), run.stdout()), (125, String::new()), "{caller:?} {time}");
         }
@@ -88,7 +92,8 @@ fn times_that_make_no_sense_are_refused_and_long_ones_hold() {
 fn a_daemon_ends_with_the_run() {
     // Row 19.
     everywhere(|workspace, caller, level, mark| {
-        let run = workspace.ringfence(["run", "-q", "-l", level, "./tree", "daemon", mark]).finish();
+        let run =
+            workspace.ringfence(["run", "-q", "-l", level, "./tree", "daemon", mark]).finish();
         assert_eq!(run.code(), 3, "{caller:?} {level}: {run:?}");
         nothing_is_left(mark);
     });
@@ -116,7 +121,9 @@ fn a_tree_that_forks_away_from_its_killer_ends_with_the_run() {
 #[test]
 fn signals_to_the_launcher_reach_the_command() {
     everywhere(|workspace, caller, level, mark| {
-        let script = format!("trap 'echo got it; exit 9' USR1; echo ready; while :; do sleep 0.02; done # {mark}");
+        let script = format!(
+            "trap 'echo got it; exit 9' USR1; echo ready; while :; do sleep 0.02; done # {mark}"
+        );
         let mut run = workspace.ringfence(["run", "-q", "-l", level, "--", "sh", "-c", &script]);
         let mut child = run.command.spawn().unwrap();
         let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
@@ -135,7 +142,8 @@ fn nothing_survives_a_launcher_killed_at_any_moment() {
     // Row 18: before the clone, between any two steps of the setup, and while the command runs.
     const TRIES: u32 = 14;
     everywhere(|workspace, caller, level, mark| {
-        let script = format!("./tree deaf {mark} & setsid ./tree deaf {mark} & exec ./tree deaf {mark}");
+        let script =
+            format!("./tree deaf {mark} & setsid ./tree deaf {mark} & exec ./tree deaf {mark}");
         let words = ["run", "-q", "-l", level, "--", "sh", "-c", &script];
         let mut launchers = Vec::new();
         for attempt in 0..TRIES {

@@ -117,12 +117,7 @@ pub(crate) struct RunArguments {
     #[arg(short, long, help_heading = "Output")]
     pub(crate) verbose: bool,
     /// The command and its arguments
-    #[arg(
-        value_name = "COMMAND",
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
 }
 
