@@ -316,8 +316,8 @@ impl Step {
             Self::NewSession | Self::TargetSession => Layer::Session,
             Self::NewCgroupNamespace => Layer::CgroupNamespace,
             Self::PrivateMounts => Layer::MountNamespace,
-            Self::PrepareMask => Layer::Masks,
-            Self::NewRoot(_)
+            Self::PrepareMask
+            | Self::NewRoot(_)
             | Self::Directory { .. }
             | Self::EmptyFile(_)
             | Self::Symlink { .. }
