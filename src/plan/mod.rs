@@ -158,3 +158,6 @@ pub struct Problem {
     /// Why.
     pub cause: Cause,
 }
+
+#[cfg(test)]
+mod tests;
