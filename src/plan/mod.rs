@@ -172,3 +172,6 @@ pub struct Problem {
     /// Why.
     pub cause: Cause,
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,6 +113,18 @@ pub struct Surrounding {
     pub meaning: &'static str,
 }
 
+impl HostFacts {
+    /// Whether the kernel's release is at least `major.minor`; one that can't be read isn't.
+    #[must_use]
+    pub fn kernel_is_at_least(&self, major: u32, minor: u32) -> bool {
+        let mut numbers = self.kernel.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(found)), Some(Ok(with))) => (found, with) >= (major, minor),
+            _ => false,
+        }
+    }
+}
+
 /// Who starts the sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
