@@ -306,7 +306,10 @@ fn offers(host: &HostFacts, plan: &Plan) -> Result<(), String> {
             Step::NewRoot(_)
             | Step::ReadOnly { .. }
             | Step::Seal(_)
-            | Step::Tmpfs(_) | Step::DevPts(_) | Step::Mask { .. } | Step::EnterRoot => {
+            | Step::Tmpfs(_)
+            | Step::DevPts(_)
+            | Step::Mask { .. }
+            | Step::EnterRoot => {
                 host.mount_descriptors.is_usable() && cloned(plan).contains(&Namespace::Mount)
             }
             Step::Seccomp { .. } => host.seccomp.is_usable() && host.arch.is_some(),

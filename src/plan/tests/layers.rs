@@ -52,8 +52,8 @@ fn cases() -> Vec<Case> {
         case(Filesystem, docker(), (Namespaced, ""), Unavailable, ["mount namespace", "landlock"]),
         case(Filesystem, hosts::no_mounts(), (Namespaced, ""), Unavailable, ["fsopen", "filter"]),
         case(Cgroup, docker(), (ResourceLimited, MEMORY), Fallback, ["EROFS", "docker"]),
-        case(Masks, hosts::old_kernel(), (Containerized, ""), Unavailable, ["ENOSYS", "5.12"]),
-        case(Root, hosts::old_kernel(), (Containerized, ""), Unavailable, ["ENOSYS", "5.12"]),
+        case(Masks, hosts::no_mounts(), (Containerized, ""), Unavailable, ["fsopen", "filter"]),
+        case(Root, hosts::no_mounts(), (Containerized, ""), Unavailable, ["fsopen", "filter"]),
         case(Landlock, hosts::old_kernel(), (Basic, FILES), Unavailable, ["ENOSYS", "5.13"]),
         case(Landlock, hosts::with_landlock(2), (Basic, FILES), Fallback, ["truncation", "6.2"]),
         case(Seccomp, hosts::no_seccomp(), (Containerized, ""), Unavailable, ["EINVAL", "kernel"]),
@@ -142,7 +142,7 @@ fn a_refusal_lists_all_problems_at_once() {
     let mut host = hosts::no_seccomp();
     host.landlock = hosts::landlock(0);
     host.cgroup = hosts::no_cgroup();
-    host.mount_attributes = super::super::facts::Support::Missing(hosts::no_mount_setattr());
+    host.mount_descriptors = hosts::no_mounts().mount_descriptors;
     let refusal = refused(&policy(Level::Containerized, MEMORY), &host);
     assert_eq!(
         layers_of(&refusal),
@@ -172,7 +172,7 @@ fn the_effective_level_is_the_highest_without_a_gap_below() {
     for (level, members, host, effective) in [
         (Level::Containerized, "", hosts::ubuntu(), Some(Level::Basic)),
         (Level::Containerized, "", hosts::docker(), Some(Level::UserBased)),
-        (Level::Containerized, "", hosts::old_kernel(), Some(Level::UserBased)),
+        (Level::Containerized, "", hosts::old_kernel(), Some(Level::ResourceLimited)),
         (Level::Containerized, "", hosts::with_cgroup(hosts::no_cgroup()), Some(Level::Namespaced)),
         (Level::Containerized, "", hosts::no_seccomp(), Some(Level::ResourceLimited)),
         (Level::Containerized, r#""network": "host""#, hosts::root(), Some(Level::UserBased)),
