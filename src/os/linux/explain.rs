@@ -182,6 +182,9 @@ fn remedy(step: &Step, failure: Failure) -> Option<String> {
         (Step::ChangeDirectory(_), _, Errno::ACCESS) => {
             "the sandboxed user may not enter it: choose another with --cwd, or the user with --user"
         }
+        (Step::CloseDescriptors(_), _, Errno::BADF) => {
+            "open the declared descriptors (--pass-fd, process.descriptors) before ringfence starts"
+        }
         (Step::SetNice(_), _, Errno::PERM | Errno::ACCESS) => {
             "a higher priority needs CAP_SYS_NICE: raise limits.nice"
         }

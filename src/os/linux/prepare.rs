@@ -344,7 +344,8 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sb
 /// `PATH` would mean the working directory, which an untrusted tree could plant a program in.
 fn candidates(command: &CommandLine) -> Result<Vec<CString>, Problem> {
     let name = command.words.first().ok_or("no command was given")?;
-    if name.as_bytes().contains(&b'/') {
+    // The empty name is a path that doesn't exist, not each directory of PATH.
+    if name.is_empty() || name.as_bytes().contains(&b'/') {
         return Ok(vec![text(name)?]);
     }
     let variable = |(key, value): &(std::ffi::OsString, std::ffi::OsString)| {

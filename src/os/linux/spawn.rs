@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use super::cgroup::{Cgroup, Request, Roots};
+use super::cgroup::{Cgroup, Request, Roots, sweep};
 use super::child::ops::ChildOp;
 use super::child::record::{Record, SIZE};
 use super::child::{Channels, enter};
@@ -96,6 +96,8 @@ pub(crate) fn spawn(prepared: &mut Prepared, facts: &HostFacts) -> Result<Runnin
 
 fn make_cgroup(prepared: &Prepared, facts: &HostFacts) -> Result<Option<Cgroup>, LaunchError> {
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
+    // A launcher that was killed could not remove its own.
+    sweep(facts.cgroup.parents(), &Roots::default());
     // Init counts as a process of the sandbox.
     let request = Request { limits, extra_processes: 1, accounting: true };
     let created = Cgroup::create(&facts.cgroup, &request, &Roots::default());

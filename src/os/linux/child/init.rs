@@ -102,9 +102,9 @@ fn supervise(program: &Program, channels: &Channels, target: i32) -> i32 {
         return FAILED;
     }
     let status = loop {
-        // Asking for nothing still tells of the other side's end.
+        // Told of the other side's end, and that it only closed its half: see `kill_tree`.
         let mut events = [
-            PollFd::from_borrowed_fd(channel, PollFlags::empty()),
+            PollFd::from_borrowed_fd(channel, PollFlags::RDHUP),
             PollFd::new(&signals, PollFlags::IN),
         ];
         match rustix::event::poll(&mut events, None) {

@@ -20,6 +20,7 @@ fn plan(steps: Vec<Step>) -> Plan {
             guarded: Vec::new(),
         },
         mount_attributes: false,
+        private: Vec::new(),
     }
 }
 
