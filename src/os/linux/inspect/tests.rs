@@ -6,7 +6,6 @@ use crate::profile::vocabulary::Level;
 
 fn plan(steps: Vec<Step>) -> Plan {
     Plan {
-        private: Vec::new(),
         profile: ProfileIdentity::default(),
         requested: Level::Namespaced,
         layers: Vec::new(),
