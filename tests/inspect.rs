@@ -260,3 +260,15 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     call.command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
     assert_eq!(call.finish().code(), 125);
 }
+
+#[test]
+fn explain_knows_what_stands_in_for_a_network_namespace() {
+    for caller in callers() {
+        let document = json(&call(caller, &["explain", "--json", "-p", "landlock-only"]));
+        let network = &document["permissions"]["network"];
+        assert_eq!((&network["mode"], &network["held_by"]), (&"none".into(), &"seccomp".into()));
+        assert!(!document["ways_out"].to_string().contains("UNIX sockets"), "{document:#}");
+        let document = json(&call(caller, &["explain", "--json"]));
+        assert_eq!(document["permissions"]["network"]["held_by"], "namespace", "{caller:?}");
+    }
+}

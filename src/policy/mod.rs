@@ -1,6 +1,7 @@
 //! Room 2: from a profile as written to a policy in which nothing is missing and nothing invalid.
 
 pub mod arch;
+mod enforcement;
 pub mod filesystem;
 pub mod level;
 pub mod limits;
