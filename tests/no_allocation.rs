@@ -16,7 +16,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use ringfence::launch::library::Library;
 use ringfence::launch::load::{context_of_caller, load, policies};
-use ringfence::launch::{Chosen, Observer, run};
+use ringfence::launch::{Chosen, Observer, Policies, run};
+use ringfence::policy::Policy;
 
 /// Hands everything on to the system's allocator, and counts uses by processes that aren't the
 /// owner.
@@ -128,7 +129,12 @@ const UNPRIVILEGED: &str = "RINGFENCE_TEST_UNPRIVILEGED";
 struct Silent;
 
 impl Observer for Silent {
-    fn planned(&mut self, _: &Chosen<'_>) {}
+    fn planned(&mut self, _: &Chosen) {}
+}
+
+/// The first policy only: none may take its place.
+fn first(policies: &[Policy]) -> Policies<'static> {
+    policies[..1].to_vec().into()
 }
 
 /// Runs `true` at a level in this very process.
@@ -141,12 +147,12 @@ fn launch(level: &str) {
     let policies = policies(&loaded, &[], &context_of_caller(), false).expect("a policy");
     // As is the search in PATH, which a `find_program` that allocates would betray.
     let words = [OsString::from("true")];
-    let report =
-        run(&policies[..1], &words, &mut Silent).unwrap_or_else(|error| panic!("{level}: {error}"));
+    let report = run(&mut first(&policies), &words, &mut Silent)
+        .unwrap_or_else(|error| panic!("{level}: {error}"));
     assert_eq!(report.exit_code, 0, "{level}: {report:?}");
     // A launch that fails between clone and exec doesn't allocate either.
     let missing = [OsString::from("no-such-program")];
-    let code = match run(&policies[..1], &missing, &mut Silent) {
+    let code = match run(&mut first(&policies), &missing, &mut Silent) {
         Ok(report) => report.exit_code,
         Err(error) => error.exit_code(),
     };
