@@ -89,9 +89,11 @@ pub enum Outcome {
         /// The signal that ended it.
         signal: u8,
     },
-    /// The seccomp filter ended it.
+    /// It did what it may not, and was ended for that.
     Denied {
-        /// The signal that ended it (`SIGSYS`).
+        /// What it did.
+        what: String,
+        /// The signal that ended it.
         signal: u8,
     },
     /// The launcher failed or refused, or the command couldn't be executed.
@@ -107,9 +109,9 @@ impl Outcome {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Exited { code } => *code,
-            Self::Signaled { signal } | Self::Limit { signal, .. } | Self::Denied { signal } => {
-                exit_code::SIGNAL_BASE.saturating_add(*signal)
-            }
+            Self::Signaled { signal }
+            | Self::Limit { signal, .. }
+            | Self::Denied { signal, .. } => exit_code::SIGNAL_BASE.saturating_add(*signal),
             Self::TimedOut => exit_code::TIMED_OUT,
             // The kernel kills with SIGKILL.
             Self::OutOfMemory => exit_code::SIGNAL_BASE + 9,
@@ -183,7 +185,10 @@ impl Report {
             effective_level: None,
             layers: Vec::new(),
             limits: Vec::new(),
-            outcome: Outcome::LauncherError { message: error.to_string() },
+            // Drawn for a terminal, the text may have colors.
+            outcome: Outcome::LauncherError {
+                message: anstream::adapter::strip_str(&error.to_string()).to_string(),
+            },
             exit_code: error.exit_code(),
             usage: None,
             notes: Vec::new(),

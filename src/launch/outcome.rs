@@ -20,6 +20,10 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Outcome {
     if let Some(error) = &ended.failure {
         return Outcome::LauncherError { message: error.to_string() };
     }
+    if let Some(path) = &ended.appeared {
+        let what = format!("{} is hidden, and came to exist", path.display());
+        return Outcome::Denied { what, signal: signal::KILL };
+    }
     if ended.timed_out {
         return Outcome::TimedOut;
     }
@@ -35,12 +39,19 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Outcome {
     // seven bits, the exit status in the eight above the next.
     let low = (status & 0x7f) as u8;
     match low {
+        // A shell hands on that a child of its was killed by SIGKILL.
+        0 if out_of_memory && status >> 8 & 0xff == 128 + i32::from(signal::KILL) => {
+            Outcome::OutOfMemory
+        }
         0 => Outcome::Exited { code: (status >> 8 & 0xff) as u8 },
         signal::KILL if out_of_memory => Outcome::OutOfMemory,
         signal::XCPU => limit("cpu_time", low),
         signal::KILL if out_of_cpu_time(ended, plan) => limit("cpu_time", low),
         signal::XFSZ => limit("file_size", low),
-        signal::SYS => Outcome::Denied { signal: low },
+        signal::SYS => Outcome::Denied {
+            what: "a system call that the seccomp filter kills for".to_owned(),
+            signal: low,
+        },
         signal => Outcome::Signaled { signal },
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::build::Builder;
-use super::facts::{Cause, PathFact};
+use super::facts::{Cause, PathFact, Support};
 use super::identity::CAP_SYS_ADMIN;
-use super::step::{Bind, Ids, NewRoot, OwnerMap, Step, Tmpfs};
+use super::step::{Bind, Ids, NewRoot, OwnerMap, Remount, Step, Tmpfs};
 use crate::policy::filesystem::{Mount, MountKind, Root};
 use crate::profile::vocabulary::{Access, Layer, Namespace};
 
@@ -46,14 +46,16 @@ const DEVICE_TMPFS_BYTES: u64 = 64 * 1024;
 const SHARED_MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(super) fn plan(builder: &mut Builder<'_>) {
-    if !builder.wants(Layer::Filesystem) {
-        for layer in [Layer::Filesystem, Layer::Root, Layer::Masks] {
-            builder.off(layer);
-        }
-        return;
-    }
-    let missing = unsupported(builder);
-    if let Some(cause) = missing {
+    // Roots and masks are parts of a view: without one they can't be had.
+    let cause = if builder.wants(Layer::Filesystem) {
+        unsupported(builder)
+    } else {
+        Some(Cause::new(
+            "it is a part of the layer filesystem, which is switched off",
+            "switch it off too, or the layer filesystem on: see --enforcement",
+        ))
+    };
+    if let Some(cause) = cause {
         for layer in [Layer::Filesystem, Layer::Root, Layer::Masks] {
             if builder.wants(layer) {
                 builder.missing(layer, cause.clone());
@@ -65,6 +67,18 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
     }
     let view = View::new(builder);
     view.plan(builder);
+}
+
+/// Masks a path that is there. One that isn't can't be masked without leaving something to mount on
+/// in the user's directory; it is guarded instead: its appearance ends the run.
+fn hide(builder: &mut Builder<'_>, path: &Path) {
+    builder.steps.push(Step::Mask { path: path.to_owned(), layer: Layer::Filesystem });
+    let Some(on_host) = builder.policy.filesystem.on_host(path) else { return };
+    if let Some(PathFact::Missing(_)) = builder.facts.paths.get(&on_host) {
+        let text = format!("{} isn't there: should it appear, the run ends", path.display());
+        builder.detail(Layer::Filesystem, text);
+        builder.guarded.push(on_host);
+    }
 }
 
 /// Why there can be no view of its own.
@@ -85,11 +99,7 @@ fn unsupported(builder: &Builder<'_>) -> Option<Cause> {
         ));
     }
     let proc = wants_proc.then_some(&facts.fresh_proc);
-    [Some(&facts.mount_descriptors), proc]
-        .into_iter()
-        .flatten()
-        .find_map(|support| support.cause())
-        .cloned()
+    facts.mount_descriptors.cause().or_else(|| proc.and_then(Support::cause)).cloned()
 }
 
 /// The view in the making.
@@ -118,10 +128,19 @@ impl View {
                 format!("filesystem.root: {} isn't a directory", path.display()),
                 "name the directory of a root file system",
             );
-            builder.missing(Layer::Root, cause);
+            builder.refuse(Layer::Root, cause);
         }
-        let tree = root != NewRoot::Empty;
+        let tree = match &root {
+            NewRoot::Empty => None,
+            NewRoot::Tree(path) => Some(path.clone()),
+        };
         builder.steps.push(Step::NewRoot(root));
+        if let Some(source) = &tree {
+            let read_only =
+                Remount { path: "/".into(), writable: false, executable: true, device: false };
+            remount(builder, source, &read_only);
+        }
+        let tree = tree.is_some();
         Self {
             tree,
             made: BTreeSet::from([PathBuf::from("/")]),
@@ -130,20 +149,22 @@ impl View {
     }
 
     fn plan(mut self, builder: &mut Builder<'_>) {
-        builder.steps.extend([Step::PrepareMask, Step::EnterRoot]);
+        builder.steps.push(Step::EnterRoot);
         self.decide_layers(builder);
         let policy = builder.policy;
         for mount in &policy.filesystem.mounts {
             self.mount(builder, mount);
         }
         for path in &policy.filesystem.hide {
-            builder.steps.push(Step::Mask { path: path.clone(), layer: Layer::Filesystem });
+            hide(builder, path);
         }
         if !self.tree {
-            builder.steps.push(Step::SealRoot);
+            builder.steps.push(Step::Seal(PathBuf::from("/")));
         }
         if builder.wants(Layer::Masks) {
             self.masks(builder);
+        } else {
+            builder.off(Layer::Masks);
         }
     }
 
@@ -165,17 +186,13 @@ impl View {
             builder.off(layer);
             builder.detail(layer, "the profile shows the host's root (filesystem.root: host)");
         } else if builder.wants(Layer::Root) {
-            if builder.last_is_missing(Layer::Root) {
-                return;
-            }
             builder.enforced(Layer::Root, "pivot_root(2), the host's root let go of");
         } else {
             builder.off(Layer::Root);
-        }
-        if builder.wants(Layer::Masks) {
-            builder.enforced(Layer::Masks, "parts of /proc and /sys covered or read-only");
-        } else {
-            builder.off(Layer::Masks);
+            if builder.policy.filesystem.root != Root::Host {
+                let text = "the host's root is shown: the one that the profile names is off";
+                builder.detail(Layer::Root, text);
+            }
         }
     }
 
@@ -194,8 +211,17 @@ impl View {
             }
             MountKind::Tmpfs { size, mode, noexec } => {
                 self.directory(builder, &mount.target);
-                let owner = Some(builder.ids);
-                self.tmpfs(builder, &mount.target, *size, *mode, owner, !noexec);
+                self.tmpfs(
+                    builder,
+                    Tmpfs {
+                        target: mount.target.clone(),
+                        size: *size,
+                        mode: *mode,
+                        owner: Some(builder.ids),
+                        executable: !noexec,
+                        optional: mount.optional,
+                    },
+                );
             }
             MountKind::Proc => {
                 self.directory(builder, &mount.target);
@@ -226,14 +252,16 @@ impl View {
         }
         if let PathFact::Link { text, .. } = &fact
             && same_place
-            && !self.tree
             && !bind.writable
-            && self.will_show(builder, &bind.source, text)
+            && !self.is_foreign(&bind.target)
+            && will_show(builder, &bind, text)
         {
             if is_in_same_place(builder, &bind.target) {
                 return; // The link itself is shown by the tree it is in.
             }
             self.parents(builder, &bind.target);
+            // What is mounted below goes where the link leads: nothing is made here.
+            self.foreign.push(bind.target.clone());
             builder.steps.push(Step::Symlink { path: bind.target, text: text.clone() });
             return;
         }
@@ -249,7 +277,7 @@ impl View {
             }
         }
         self.foreign.push(bind.target.clone());
-        builder.steps.push(Step::Bind(bind));
+        push_bind(builder, bind);
     }
 
     fn no_source(&self, builder: &mut Builder<'_>, bind: &Bind, errno: &str) {
@@ -265,49 +293,32 @@ impl View {
         self.foreign.iter().chain(&self.made).filter(|at| path.starts_with(at)).count() <= 2
     }
 
-    /// Whether what a link at `path` says leads to something another mount shows.
-    fn will_show(&self, builder: &Builder<'_>, path: &Path, text: &Path) -> bool {
-        let base = path.parent().unwrap_or(Path::new("/"));
-        let Some(end) = normalize(&base.join(text)) else { return false };
-        builder.policy.filesystem.mounts.iter().any(|mount| {
-            mount.target != path
-                && end.starts_with(&mount.target)
-                && matches!(&mount.kind, MountKind::Bind { source, .. } if *source == mount.target)
-        })
-    }
-
-    fn tmpfs(
-        &mut self,
-        builder: &mut Builder<'_>,
-        target: &Path,
-        size: u64,
-        mode: u32,
-        owner: Option<Ids>,
-        executable: bool,
-    ) {
-        let target = target.to_owned();
+    fn tmpfs(&mut self, builder: &mut Builder<'_>, tmpfs: Tmpfs) {
+        let target = &tmpfs.target;
         // What was made below is covered now.
-        self.made.retain(|path| !path.starts_with(&target));
-        self.foreign.retain(|path| !path.starts_with(&target));
+        self.made.retain(|path| !path.starts_with(target));
+        self.foreign.retain(|path| !path.starts_with(target));
         self.made.insert(target.clone());
-        builder.steps.push(Step::Tmpfs(Tmpfs { target, size, mode, owner, executable }));
+        builder.steps.push(Step::Tmpfs(tmpfs));
     }
 
     /// A minimal `/dev`: a few harmless nodes of the host's, the rest made here.
     fn dev(&mut self, builder: &mut Builder<'_>, target: &Path) {
         self.directory(builder, target);
-        self.tmpfs(builder, target, DEVICE_TMPFS_BYTES, 0o755, None, false);
+        self.tmpfs(builder, device_tmpfs(target, DEVICE_TMPFS_BYTES, 0o755, None));
         for name in DEVICES {
             let (source, target) = (Path::new("/dev").join(name), target.join(name));
             builder.steps.push(Step::EmptyFile(target.clone()));
-            builder.steps.push(Step::Bind(Bind {
+            self.foreign.push(target.clone());
+            let bind = Bind {
                 source,
                 target,
                 writable: true,
                 executable: false,
                 device: true,
                 map_owner: None,
-            }));
+            };
+            push_bind(builder, bind);
         }
         for (name, text) in DEVICE_LINKS {
             builder
@@ -319,7 +330,8 @@ impl View {
         let shm = target.join("shm");
         self.directory(builder, &shm);
         let owner = Some(builder.ids);
-        self.tmpfs(builder, &shm, SHARED_MEMORY_BYTES, 0o1777, owner, false);
+        self.tmpfs(builder, device_tmpfs(&shm, SHARED_MEMORY_BYTES, 0o1777, owner));
+        builder.steps.push(Step::Seal(target.to_owned()));
     }
 
     /// Makes the directory a mount goes on, unless a tree of the host has to have it.
@@ -352,20 +364,85 @@ impl View {
     }
 
     fn masks(&self, builder: &mut Builder<'_>) {
-        let shown = |path: &&str| {
-            let mounts = &builder.policy.filesystem.mounts;
-            let mounted = mounts.iter().any(|mount| Path::new(path).starts_with(&mount.target));
-            self.tree || mounted
-        };
         let layer = Layer::Masks;
-        let read_only: Vec<_> = PROC_READ_ONLY.into_iter().filter(shown).collect();
-        let masked: Vec<_> = MASKED.into_iter().filter(shown).collect();
-        for path in read_only {
-            builder.steps.push(Step::ReadOnly { path: PathBuf::from(path), layer });
+        let shown = |paths: &[&str]| -> Vec<PathBuf> {
+            paths.iter().flat_map(|path| self.places_of(builder, Path::new(path))).collect()
+        };
+        let (read_only, masked) = (shown(&PROC_READ_ONLY), shown(&MASKED));
+        if read_only.is_empty() && masked.is_empty() {
+            return builder.nothing_to_enforce(layer, "neither /proc nor /sys is visible");
         }
-        for path in masked {
-            builder.steps.push(Step::Mask { path: PathBuf::from(path), layer });
+        builder.steps.extend(read_only.into_iter().map(|path| Step::ReadOnly { path, layer }));
+        builder.steps.extend(masked.into_iter().map(|path| Step::Mask { path, layer }));
+        builder.enforced(layer, "parts of /proc and /sys covered or read-only");
+    }
+
+    /// Where in the sandbox a path of the host, or of a fresh `/proc`, may be seen.
+    fn places_of(&self, builder: &Builder<'_>, path: &Path) -> Vec<PathBuf> {
+        let below = |mount: &Mount| {
+            let source = match &mount.kind {
+                MountKind::Bind { source, .. } => source,
+                MountKind::Proc => Path::new("/proc"),
+                MountKind::Tmpfs { .. } | MountKind::Dev => return None,
+            };
+            path.strip_prefix(source).ok().map(|rest| mount.target.join(rest))
+        };
+        let root = self.tree.then(|| path.to_owned());
+        let places: BTreeSet<PathBuf> = root
+            .into_iter()
+            .chain(builder.policy.filesystem.mounts.iter().filter_map(below))
+            .collect();
+        places.into_iter().collect()
+    }
+}
+
+/// Whether what the link at a bind's source says leads to something that is shown at the same place
+/// and in the same way, so that a link does what the bind would.
+fn will_show(builder: &Builder<'_>, bind: &Bind, text: &Path) -> bool {
+    let base = bind.source.parent().unwrap_or(Path::new("/"));
+    let Some(end) = normalize(&base.join(text)) else { return false };
+    let above = builder.policy.filesystem.mount_above(&end);
+    above.is_some_and(|mount| match &mount.kind {
+        MountKind::Bind { source, access, noexec, .. } => {
+            mount.target != bind.target
+                && *source == mount.target
+                && *access == Access::ReadOnly
+                && *noexec != bind.executable
         }
+        MountKind::Tmpfs { .. } | MountKind::Proc | MountKind::Dev => false,
+    })
+}
+
+/// A tmpfs of `/dev`: no programs in it.
+fn device_tmpfs(target: &Path, size: u64, mode: u32, owner: Option<Ids>) -> Tmpfs {
+    let target = target.to_owned();
+    Tmpfs { target, size, mode, owner, executable: false, optional: false }
+}
+
+fn push_bind(builder: &mut Builder<'_>, bind: Bind) {
+    let allowed = Remount {
+        path: bind.target.clone(),
+        writable: bind.writable,
+        executable: bind.executable,
+        device: bind.device,
+    };
+    let source = bind.source.clone();
+    builder.steps.push(Step::Bind(bind));
+    remount(builder, &source, &allowed);
+}
+
+/// Where the kernel can't set the attributes of a whole tree: remounts the tree that `source` was
+/// bound from, and every mount of the host's below it.
+fn remount(builder: &mut Builder<'_>, source: &Path, allowed: &Remount) {
+    if builder.facts.mount_attributes.is_usable() {
+        return;
+    }
+    builder.steps.push(Step::Remount(allowed.clone()));
+    let below = builder.facts.mounts.iter().filter_map(|mount| mount.strip_prefix(source).ok());
+    let below: Vec<_> = below.filter(|rest| !rest.as_os_str().is_empty()).collect();
+    for rest in below {
+        let path = allowed.path.join(rest);
+        builder.steps.push(Step::Remount(Remount { path, ..allowed.clone() }));
     }
 }
 
@@ -385,17 +462,19 @@ fn is_directory(builder: &Builder<'_>, path: &Path) -> bool {
 /// the caller is mapped.
 fn owner_map(builder: &mut Builder<'_>, bind: &Bind, fact: &PathFact) -> Option<OwnerMap> {
     let caller = &builder.facts.caller;
-    if builder.id_map.is_some() || builder.ids.uid == caller.uid {
+    if builder.outside_uid() == caller.uid {
         return None; // The command works with the caller's files as they are.
     }
     let (PathFact::Directory { owner } | PathFact::File { owner }) = fact else { return None };
     if *owner != caller.uid {
         return None;
     }
-    if !caller.has(CAP_SYS_ADMIN) || !builder.facts.mount_attributes.is_usable() {
+    // The kernel asks for the privilege over the file system, which a user namespace doesn't give.
+    if !caller.has(CAP_SYS_ADMIN) || builder.id_map.is_some() {
         builder.notes.push(format!(
             "{} belongs to user {owner}, and the command runs as user {}: it can only do there \
-             what others may (mapping owners needs Linux 5.12); to run it as the owner: --user {owner}",
+             what others may (mapping owners needs CAP_SYS_ADMIN, and no user namespace); \
+             to run it as the owner: --user {owner}",
             bind.source.display(),
             builder.ids.uid,
         ));

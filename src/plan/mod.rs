@@ -4,6 +4,7 @@
 //! plan. It is a pure function; it runs nothing, and needs no rights.
 
 mod build;
+pub mod explain;
 pub mod facts;
 mod filesystem;
 mod identity;
@@ -80,6 +81,9 @@ pub struct Plan {
     pub expected: Expected,
     /// What the supervisor watches.
     pub supervision: Supervision,
+    /// Whether the kernel sets the attributes of a whole tree in one step (`mount_setattr(2)`);
+    /// else each mount is remounted by a step of its own.
+    pub mount_attributes: bool,
 }
 
 impl Plan {
@@ -143,6 +147,8 @@ pub struct Supervision {
     pub grace: Duration,
     /// Whether the kernel ends the tree with its init (a pid namespace); else init does it.
     pub pid_namespace: bool,
+    /// Paths of the host that must not come to exist: hidden ones that aren't there yet.
+    pub guarded: Vec<std::path::PathBuf>,
 }
 
 /// Why nothing is run: every required layer that this host can't give.
@@ -152,6 +158,10 @@ pub struct Refusal {
     pub profile: ProfileIdentity,
     /// What is missing.
     pub problems: Vec<Problem>,
+    /// Whether it is the profile, not the host, that is wrong: it names something that isn't
+    /// there. Then no other may take its place, or a misspelled path would weaken the sandbox.
+    #[serde(skip)]
+    pub is_mistake: bool,
 }
 
 /// One required layer that this host can't give.
@@ -162,3 +172,6 @@ pub struct Problem {
     /// Why.
     pub cause: Cause,
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,18 +18,19 @@ const fn rank(step: &Step) -> u8 {
         Step::NewCgroupNamespace => 12,
         Step::AdoptIds(_) => 13,
         Step::PrivateMounts => 20,
-        Step::PrepareMask => 21,
         Step::NewRoot(_) => 22,
         Step::Directory { .. }
         | Step::EmptyFile(_)
         | Step::Symlink { .. }
         | Step::Bind(_)
+        | Step::Remount(_)
         | Step::Tmpfs(_)
         | Step::Proc(_)
         | Step::DevPts(_) => 23,
         // Masks cover what the mounts before have made visible.
         Step::ReadOnly { .. } | Step::Mask { .. } => 24,
-        Step::SealRoot => 25,
+        // What is made inside comes before.
+        Step::Seal(_) => 25,
         Step::EnterRoot => 26,
         Step::SetHostname(_) => 30,
         Step::LoopbackUp => 31,

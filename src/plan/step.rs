@@ -29,8 +29,6 @@ pub enum Step {
     PrivateMounts,
     /// Makes the tree that becomes the root directory.
     NewRoot(NewRoot),
-    /// Makes the empty file and the empty directory that cover masked paths.
-    PrepareMask,
     /// Makes a directory in the new root.
     Directory {
         /// Where.
@@ -49,6 +47,9 @@ pub enum Step {
     },
     /// Makes a file or tree of the host appear.
     Bind(Bind),
+    /// Sets what a mount allows, on kernels where that can't be done for a whole tree before it
+    /// appears.
+    Remount(Remount),
     /// Makes an empty file system appear.
     Tmpfs(Tmpfs),
     /// Makes a fresh `proc(5)` appear.
@@ -69,8 +70,8 @@ pub enum Step {
         /// Which layer asks for it.
         layer: Layer,
     },
-    /// Makes the new root read-only (the tree itself, not what is mounted in it).
-    SealRoot,
+    /// Makes the mount at a path read-only: itself, not what is mounted in it.
+    Seal(PathBuf),
     /// Makes the new root the root directory and lets go of the old one.
     EnterRoot,
     /// Sets the hostname.
@@ -180,6 +181,19 @@ pub struct Bind {
     pub map_owner: Option<OwnerMap>,
 }
 
+/// What a mount inside the sandbox allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remount {
+    /// Where it is, in the sandbox.
+    pub path: PathBuf,
+    /// Whether it can be changed.
+    pub writable: bool,
+    /// Whether programs in it can be executed.
+    pub executable: bool,
+    /// Whether device nodes work in it.
+    pub device: bool,
+}
+
 /// Whose files appear as whose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnerMap {
@@ -202,6 +216,8 @@ pub struct Tmpfs {
     pub owner: Option<Ids>,
     /// Whether programs in it can be executed.
     pub executable: bool,
+    /// Whether it is left out where there is nothing to mount it on.
+    pub optional: bool,
 }
 
 /// The Landlock domain.
@@ -269,7 +285,8 @@ impl Step {
             Self::ChangeDirectory(path) => format!("change to directory {}", path.display()),
             Self::FindProgram => "find the program".into(),
             Self::Landlock(_) => "enter the Landlock domain".into(),
-            Self::CloseDescriptors(_) => "close descriptors".into(),
+            Self::CloseDescriptors(kept) if kept.is_empty() => "close descriptors".into(),
+            Self::CloseDescriptors(kept) => format!("close all descriptors but {kept:?}"),
             Self::ResetSignals => "reset signals".into(),
             Self::Verify => "confirm what was set up".into(),
             Self::Seccomp { .. } => "install the seccomp filter".into(),
@@ -283,7 +300,6 @@ impl Step {
             Self::PrivateMounts => "make mounts private".into(),
             Self::NewRoot(NewRoot::Empty) => "make an empty root".into(),
             Self::NewRoot(NewRoot::Tree(path)) => format!("take {} as root", path.display()),
-            Self::PrepareMask => "make what masks are copies of".into(),
             Self::Directory { path, .. } => format!("make the directory {}", path.display()),
             Self::EmptyFile(path) => format!("make the mount point {}", path.display()),
             Self::Symlink { path, text } => {
@@ -293,12 +309,13 @@ impl Step {
                 let access = if bind.writable { "writable" } else { "read-only" };
                 format!("bind {} at {}, {access}", bind.source.display(), bind.target.display())
             }
+            Self::Remount(remount) => format!("remount {}", remount.path.display()),
             Self::Tmpfs(tmpfs) => format!("mount a tmpfs at {}", tmpfs.target.display()),
             Self::Proc(path) => format!("mount a fresh proc at {}", path.display()),
             Self::DevPts(path) => format!("mount devpts at {}", path.display()),
             Self::ReadOnly { path, .. } => format!("make {} read-only", path.display()),
             Self::Mask { path, .. } => format!("mask {}", path.display()),
-            Self::SealRoot => "make the root read-only".into(),
+            Self::Seal(path) => format!("seal {}", path.display()),
             Self::EnterRoot => "enter the new root".into(),
             other => format!("{other:?}"),
         }
@@ -316,16 +333,16 @@ impl Step {
             Self::NewSession | Self::TargetSession => Layer::Session,
             Self::NewCgroupNamespace => Layer::CgroupNamespace,
             Self::PrivateMounts => Layer::MountNamespace,
-            Self::PrepareMask => Layer::Masks,
             Self::NewRoot(_)
             | Self::Directory { .. }
             | Self::EmptyFile(_)
             | Self::Symlink { .. }
             | Self::Bind(_)
+            | Self::Remount(_)
             | Self::Tmpfs(_)
             | Self::Proc(_)
             | Self::DevPts(_)
-            | Self::SealRoot
+            | Self::Seal(_)
             | Self::EnterRoot
             | Self::ChangeDirectory(_)
             | Self::SetUmask(_) => Layer::Filesystem,

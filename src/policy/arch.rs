@@ -3,8 +3,8 @@
 //! The tables go up to Linux 6.17. A call that is newer has no name here, and filters treat it as
 //! unknown.
 
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 use syscalls::{aarch64, x86_64};
 
@@ -96,10 +96,17 @@ fn kernel_name(name: &str) -> &str {
     if name == "fstatat" { "newfstatat" } else { name }
 }
 
-/// Every name of a call on any architecture.
+/// Every name of a call on any architecture, in alphabetical order.
 #[must_use]
-pub fn call_names() -> BTreeSet<&'static str> {
-    Arch::ALL.into_iter().flat_map(|arch| arch.calls().map(|(_, name)| name)).collect()
+pub fn call_names() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let all = Arch::ALL.into_iter().flat_map(|arch| arch.calls().map(|(_, name)| name));
+        let mut names: Vec<_> = all.collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    });
+    &NAMES
 }
 
 /// The name under which tables and policies list a call, if it is one of any architecture.

@@ -67,6 +67,23 @@ pub enum MountKind {
 }
 
 impl Filesystem {
+    /// What of the host a path inside the sandbox shows; `None`: nothing of it.
+    #[must_use]
+    pub fn on_host(&self, path: &Path) -> Option<PathBuf> {
+        match self.mount_above(path) {
+            Some(Mount { target, kind: MountKind::Bind { source, .. }, .. }) => {
+                let rest = path.strip_prefix(target).ok()?;
+                Some(if rest.as_os_str().is_empty() { source.clone() } else { source.join(rest) })
+            }
+            Some(_) => None,
+            None => match &self.root {
+                Root::Host => Some(path.to_owned()),
+                Root::Directory(root) => Some(root.join(path.strip_prefix("/").ok()?)),
+                Root::Minimal => None,
+            },
+        }
+    }
+
     /// The mount that holds `path`: the deepest one at or above it.
     #[must_use]
     pub fn mount_above(&self, path: &Path) -> Option<&Mount> {

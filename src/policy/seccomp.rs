@@ -25,6 +25,7 @@ pub mod groups;
 mod resolve;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use crate::policy::arch::{self, Arch};
 pub use crate::profile::vocabulary::SeccompAction;
@@ -81,12 +82,22 @@ pub enum Verdict {
 ///
 /// It is the same on all architectures: calls go by their names. Calls through a foreign
 /// architecture's interface have no place in it; filters kill the process for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SeccompPolicy {
-    /// Complete: every name of every architecture.
-    calls: BTreeMap<&'static str, Treatment>,
-    unknown: SeccompAction,
+    /// What a profile says; absent for the guard.
+    statement: Option<resolve::Statement>,
+    /// Complete: every name of every architecture. Worked out at the first question.
+    calls: OnceLock<BTreeMap<&'static str, Treatment>>,
 }
+
+impl PartialEq for SeccompPolicy {
+    /// Whether both treat every call alike, however that was said.
+    fn eq(&self, other: &Self) -> bool {
+        self.unknown() == other.unknown() && self.calls() == other.calls()
+    }
+}
+
+impl Eq for SeccompPolicy {}
 
 impl SeccompPolicy {
     /// Lets everything through but what takes over a terminal (`ioctl` `TIOCSTI`, `TIOCLINUX`),
@@ -95,17 +106,23 @@ impl SeccompPolicy {
     /// It stands in where a command shares a terminal with its caller and the seccomp layer is
     /// off.
     #[must_use]
-    pub fn guard() -> Self {
-        let all = arch::call_names().into_iter();
-        let mut calls: BTreeMap<_, _> =
-            all.map(|call| (call, Treatment::always(SeccompAction::Allow))).collect();
-        let group = groups::find("@terminal-injection");
-        for guard in group.iter().flat_map(|group| group.guards) {
-            if let Some(treatment) = calls.get_mut(guard.what.call) {
-                treatment.rules.push(Rule::from(guard));
-            }
+    pub const fn guard() -> Self {
+        Self { statement: None, calls: OnceLock::new() }
+    }
+
+    fn calls(&self) -> &BTreeMap<&'static str, Treatment> {
+        self.calls.get_or_init(|| match &self.statement {
+            Some(statement) => statement.calls(),
+            None => guarded_calls(),
+        })
+    }
+
+    /// What happens to numbers without a name.
+    const fn unknown(&self) -> SeccompAction {
+        match self.statement {
+            Some(_) => SeccompAction::Errno(groups::ENOSYS),
+            None => SeccompAction::Allow,
         }
-        Self { calls, unknown: SeccompAction::Allow }
     }
 
     /// The same policy without any network: sockets are UNIX or netlink ones, the others fail with
@@ -118,23 +135,25 @@ impl SeccompPolicy {
         let conditions = [groups::AF_UNIX, groups::AF_NETLINK]
             .map(|family| Condition::low(0, Test::NotEqual(family)))
             .to_vec();
-        if let Some(socket) = self.calls.get_mut("socket") {
+        let mut calls = self.calls().clone();
+        if let Some(socket) = calls.get_mut("socket") {
             socket.rules.insert(0, Rule { conditions, action });
         }
+        self.calls = OnceLock::from(calls);
         self
     }
 
     /// What happens to the calls of one name; `None` if no architecture has it.
     #[must_use]
     pub fn treatment(&self, call: &str) -> Option<&Treatment> {
-        self.calls.get(call).or_else(|| self.calls.get(arch::canonical_name(call)?))
+        self.calls().get(call).or_else(|| self.calls().get(arch::canonical_name(call)?))
     }
 
     /// What happens to a call by number, with its six arguments, made through the native
     /// interface of an architecture.
     #[must_use]
     pub fn decide(&self, arch: Arch, number: u32, arguments: &[u64; 6]) -> SeccompAction {
-        match arch.call(number).and_then(|call| self.calls.get(call)) {
+        match arch.call(number).and_then(|call| self.calls().get(call)) {
             Some(treatment) => treatment.decide(arguments),
             None => self.unnamed(arch, number),
         }
@@ -146,7 +165,7 @@ impl SeccompPolicy {
         if arch.x32_calls().iter().any(|range| range.contains(&number)) {
             SeccompAction::Errno(groups::ENOSYS)
         } else {
-            self.unknown
+            self.unknown()
         }
     }
 
@@ -164,6 +183,20 @@ impl SeccompPolicy {
             Verdict::Never
         }
     }
+}
+
+/// Every call let through, but for what `@terminal-injection` guards.
+fn guarded_calls() -> BTreeMap<&'static str, Treatment> {
+    let all = arch::call_names().iter();
+    let mut calls: BTreeMap<_, _> =
+        all.map(|call| (*call, Treatment::always(SeccompAction::Allow))).collect();
+    let group = groups::find("@terminal-injection");
+    for guard in group.iter().flat_map(|group| group.guards) {
+        if let Some(treatment) = calls.get_mut(guard.what.call) {
+            treatment.rules.push(Rule::from(guard));
+        }
+    }
+    calls
 }
 
 impl From<&groups::Guard> for Rule {

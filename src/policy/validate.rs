@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::enforcement::{Asked, enforcements};
 use super::filesystem::{Filesystem, Mount, MountKind, Root};
 use super::limits::{IoLimits, ProcessLimits, TreeLimits};
 use super::seccomp::SeccompPolicy;
-use super::{Enforcements, Identity, Landlock, Policy, Process, ProfileIdentity, level};
+use super::{Identity, Landlock, Policy, Process, ProfileIdentity, level};
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::{Expander, Variables};
 use crate::profile::layering::{finish, merge};
 use crate::profile::model::{self, Profile, RootSource, Setting};
 use crate::profile::source::{Origin, Sources, Spanned};
-use crate::profile::vocabulary::{Enforcement, Layer, Level, Namespace, NetworkMode, Stdin};
+use crate::profile::vocabulary::{Level, Namespace, NetworkMode, Stdin};
 
 /// What a profile's variables and defaults depend on, besides the profile.
 #[derive(Clone, Debug, Default)]
@@ -50,42 +51,6 @@ pub fn validate(
     };
     let policy = validator.policy(profile, level.value, asked, identity, context);
     if validator.problems.is_empty() { Ok(policy) } else { Err(validator.problems) }
-}
-
-/// Sections that a profile itself fills in: their layers are wanted at any level.
-struct Asked {
-    landlock: bool,
-    seccomp: bool,
-    cgroup: bool,
-}
-
-impl Asked {
-    fn of(profile: &Profile) -> Self {
-        let limits = &profile.limits;
-        let tree = [
-            limits.memory.is_some(),
-            limits.swap.is_some(),
-            limits.processes.is_some(),
-            limits.cpus.is_some(),
-            limits.cpu_weight.is_some(),
-            limits.cpuset.is_some(),
-            limits.io != model::Io::default(),
-        ];
-        Self {
-            landlock: profile.landlock != model::Landlock::default(),
-            seccomp: profile.seccomp != model::Seccomp::default(),
-            cgroup: tree.contains(&true),
-        }
-    }
-
-    fn layer(&self, layer: Layer) -> bool {
-        match layer {
-            Layer::Landlock => self.landlock,
-            Layer::Seccomp => self.seccomp,
-            Layer::Cgroup => self.cgroup,
-            _ => false,
-        }
-    }
 }
 
 struct Validator<'a> {
@@ -258,29 +223,6 @@ fn matches(pattern: &str, name: &OsString) -> bool {
 
 fn values<T>(spanned: Vec<Spanned<T>>) -> Vec<T> {
     spanned.into_iter().map(|item| item.value).collect()
-}
-
-/// What each layer's setting comes to: what the level includes or a section asks for is required,
-/// `namespaces` refines that, and `enforcement` has the last word.
-fn enforcements(profile: &Profile, level: Level, asked: &Asked) -> Enforcements {
-    let mut enforcements = Enforcements::default();
-    for layer in Layer::ALL.iter().copied() {
-        let on_request = layer == Layer::TimeNamespace;
-        if (layer.level() <= level && !on_request) || asked.layer(layer) {
-            enforcements.set(layer, Enforcement::Required);
-        }
-    }
-    if profile.process.session.is_some_and(|session| !session.value) {
-        enforcements.set(Layer::Session, Enforcement::Off);
-    }
-    for (namespace, wanted) in &profile.namespaces {
-        let wanted = if wanted.value { Enforcement::Required } else { Enforcement::Off };
-        enforcements.set(namespace.layer(), wanted);
-    }
-    for (layer, enforcement) in &profile.enforcement {
-        enforcements.set(*layer, enforcement.value);
-    }
-    enforcements
 }
 
 fn at_most<T: Copy>(setting: &Option<Spanned<Setting<T>>>) -> Option<T> {

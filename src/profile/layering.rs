@@ -30,7 +30,9 @@ mod resolve;
 
 use std::collections::HashSet;
 
-pub use self::resolve::{Failure, Layered, LoadError, Loaded, Loader, MAX_DEPTH, resolve};
+pub use self::resolve::{
+    Failure, Layered, LoadError, Loaded, Loader, MAX_DEPTH, resolve, resolve_first,
+};
 use super::model::{
     ArgumentRule, Capabilities, Environment, Filesystem, Io, Landlock, Limits, Mount, MountKind,
     Network, Process, Profile, Seccomp, SeccompRule, User,

@@ -29,11 +29,6 @@ pub(crate) fn raise_ambient(capability: u8) -> Result<(), Errno> {
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, u64::from(capability)).map(drop)
 }
 
-/// Empties the ambient set.
-pub(crate) fn clear_ambient() -> Result<(), Errno> {
-    prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0).map(drop)
-}
-
 /// The securebits flags (`capabilities(7)`).
 pub(crate) fn securebits() -> Result<u32, Errno> {
     prctl(libc::PR_GET_SECUREBITS, 0, 0).map(|bits| u32::try_from(bits).unwrap_or(u32::MAX))

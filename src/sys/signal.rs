@@ -38,25 +38,26 @@ pub(crate) fn set_mask(mask: SignalSet) -> Result<SignalSet, Errno> {
 
 /// Gives every signal its default disposition. `SIGKILL` and `SIGSTOP` have no other.
 pub(crate) fn reset_dispositions() -> Result<(), Errno> {
+    (1..=HIGHEST)
+        .filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal))
+        .try_for_each(reset_disposition)
+}
+
+/// Gives one signal its default disposition.
+pub(crate) fn reset_disposition(signal: i32) -> Result<(), Errno> {
     /// `struct sigaction` of the kernel: all zero is `SIG_DFL`, no flags, an empty mask.
     const DEFAULT: [u64; 4] = [0; 4];
-    for signal in 1..=HIGHEST {
-        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
-            continue;
-        }
-        // SAFETY: the kernel reads a struct of at most 32 bytes; `SIG_DFL` runs no code.
-        let returned = unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                DEFAULT.as_ptr(),
-                std::ptr::null_mut::<u64>(),
-                size_of::<u64>(),
-            )
-        };
-        super::result(returned)?;
-    }
-    Ok(())
+    // SAFETY: the kernel reads a struct of at most 32 bytes; `SIG_DFL` runs no code.
+    let returned = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            DEFAULT.as_ptr(),
+            std::ptr::null_mut::<u64>(),
+            size_of::<u64>(),
+        )
+    };
+    super::result(returned).map(drop)
 }
 
 /// A descriptor that becomes readable when a signal of the set is pending (`signalfd(2)`);

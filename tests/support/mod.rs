@@ -1,6 +1,12 @@
 //! What the tests share: running the real binary as root and as an unprivileged user, and saying
 //! loudly what this host can't test.
-#![allow(missing_docs, dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test binary uses a part of it"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -9,6 +15,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
+
+pub mod programs;
+pub mod tree;
+
+/// The names of the five levels, from the weakest on.
+pub const LEVELS: [&str; 5] =
+    ["basic", "user-based", "namespaced", "resource-limited", "containerized"];
 
 /// An account that exists on no host: nothing on it belongs to this user.
 pub const UNPRIVILEGED: u32 = 54_321;
@@ -34,12 +47,27 @@ pub fn callers() -> Vec<Caller> {
 
 /// The binary under test, where every user can reach it.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
-    let directory = std::env::temp_dir().join(format!("ringfence-tests-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let binary = directory.join("ringfence");
+    let binary = DIRECTORY.join("ringfence");
     std::fs::copy(env!("CARGO_BIN_EXE_ringfence"), &binary).unwrap();
     binary
+});
+
+/// A directory of this test process, which every user can enter.
+static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
+    const NAME: &str = "ringfence-tests-";
+    let temporary = std::env::temp_dir();
+    // A test process has no end at which it could clear up: the next one does.
+    for entry in std::fs::read_dir(&temporary).unwrap().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(NAME)?.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    let directory = temporary.join(format!("{NAME}{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+    directory
 });
 
 /// The path of the binary under test, where every user can reach it.
@@ -109,11 +137,47 @@ impl Workspace {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        self.become_caller(&mut command);
+        Ringfence { command }
+    }
+
+    fn become_caller(&self, command: &mut Command) {
         if self.caller == Caller::User && rustix::process::geteuid().is_root() {
             // Also empties the supplementary groups.
             command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
         }
+    }
+
+    /// The same call, by a caller whose process is in a bad state: see `programs/hostile.c`.
+    pub fn hostile(&self, state: &[&str], arguments: &[&str]) -> Ringfence {
+        let plain = self.ringfence(arguments);
+        let mut command = Command::new(programs::program("hostile"));
+        command.args(state).arg("--").arg(binary()).args(arguments);
+        command.current_dir(self.project()).env_clear();
+        for (name, value) in plain.command.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.become_caller(&mut command);
         Ringfence { command }
+    }
+
+    /// Puts a helper program into the project directory, which every level shows.
+    pub fn bring(&self, name: &str) {
+        let copy = self.project().join(name);
+        std::fs::copy(programs::program(name), &copy).unwrap();
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+        self.own(&copy);
+    }
+
+    /// Like [`Workspace::shell`], and the report of the run.
+    #[track_caller]
+    pub fn report(&self, options: &[&str], script: &str) -> (Finished, serde_json::Value) {
+        let path = self.path().join("home/report.json");
+        let options = [options, &["--report", path.to_str().unwrap()]].concat();
+        let run = self.shell(&options, script);
+        let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+        (run, serde_json::from_slice(&text).unwrap())
     }
 
     /// `ringfence run` with these options, and a shell script as the command.

@@ -1,10 +1,14 @@
 //! The look from outside: what `/proc` says of the process that waits to become the command.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use super::child::hard_limit;
 use super::explain::{outside, unreadable};
 use super::spawn::Running;
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
+use crate::plan::step::{NewRoot, Step};
 use crate::plan::{Expected, Plan};
 use crate::profile::vocabulary::Layer;
 
@@ -16,6 +20,10 @@ pub(super) fn inspect(plan: &Plan, running: &Running) -> Result<(), LaunchError>
     let status = read(&proc, "status", Layer::NoNewPrivs)?;
     credentials(expected, &status)?;
     namespaces(expected, &proc)?;
+    let own_view = plan.steps.iter().any(|step| matches!(step, Step::NewRoot(_)));
+    if own_view && !plan.mount_attributes {
+        read_only_mounts(plan, &read(&proc, "mountinfo", Layer::Filesystem)?)?;
+    }
     if !expected.rlimits.is_empty() {
         limits(expected, &read(&proc, "limits", Layer::Rlimits)?)?;
     }
@@ -112,3 +120,40 @@ fn title(resource: Resource) -> &'static str {
         Resource::Stack => "Max stack size",
     }
 }
+
+/// Where each mount was made read-only by itself: makes sure that none was missed.
+fn read_only_mounts(plan: &Plan, mountinfo: &str) -> Result<(), LaunchError> {
+    let decided = decided(plan);
+    for line in mountinfo.lines() {
+        let mut fields = line.split(' ').skip(4);
+        let (Some(path), Some(options)) = (fields.next(), fields.next()) else { continue };
+        let deepest = decided.iter().rev().find(|(at, _)| Path::new(path).starts_with(at));
+        let writable = deepest.is_some_and(|(_, writable)| *writable);
+        if !writable && !options.split(',').any(|option| option == "ro") {
+            return Err(outside(Layer::Filesystem, format!("{path} isn't read-only")));
+        }
+    }
+    Ok(())
+}
+
+/// What was planned of each place, whether it is writable; deeper places come later.
+fn decided(plan: &Plan) -> Vec<(PathBuf, bool)> {
+    let mut decided: BTreeMap<PathBuf, bool> = BTreeMap::new();
+    for step in &plan.steps {
+        let (path, writable) = match step {
+            Step::NewRoot(root) => (PathBuf::from("/"), *root == NewRoot::Empty),
+            Step::Bind(bind) => (bind.target.clone(), bind.writable),
+            Step::Tmpfs(tmpfs) => (tmpfs.target.clone(), true),
+            Step::Proc(path) | Step::DevPts(path) => (path.clone(), true),
+            Step::Seal(path) | Step::ReadOnly { path, .. } | Step::Mask { path, .. } => {
+                (path.clone(), false)
+            }
+            _ => continue,
+        };
+        decided.insert(path, writable);
+    }
+    decided.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod child;
 mod contradiction;
 mod explain;
 mod facts;
+mod guard;
 mod idmap;
 mod inspect;
 mod prepare;
@@ -18,9 +19,10 @@ pub(crate) use caller::{duplicate_descriptor, is_root, is_setuid, only_root_writ
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
+pub(crate) use facts::surroundings::surroundings;
 pub(crate) use prepare::{CommandLine, prepare};
 pub(crate) use spawn::{Running, spawn};
-pub(crate) use supervise::{Ended, Signals, wait};
+pub(crate) use supervise::{Ended, FORWARDED_NAMES, Signals, wait};
 
 use crate::report::HeldLimit;
 
@@ -34,4 +36,10 @@ pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
         value: limit.value.clone(),
     })
     .collect()
+}
+
+/// Removes what launchers that were killed have left behind. To be called while the command runs:
+/// it costs a look at each directory in which cgroups are made.
+pub(crate) fn sweep(facts: &crate::plan::facts::HostFacts) {
+    cgroup::sweep(facts.cgroup.parents(), &cgroup::Roots::default());
 }

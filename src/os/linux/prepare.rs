@@ -21,6 +21,7 @@ use crate::plan::{Expected, Plan};
 use crate::policy::arch::Arch;
 use crate::policy::limits::TreeLimits;
 use crate::profile::vocabulary::{Layer, Stdin};
+use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
 use crate::sys::landlock::RulesetAttributes;
 use crate::sys::mount::attribute;
@@ -79,6 +80,10 @@ pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, La
         arguments: arguments(command).map_err(strings)?,
         environment: environment(command).map_err(strings)?,
         pid_namespace: plan.supervision.pid_namespace,
+        mount_attributes: plan.mount_attributes,
+        stack: Stack::new().map_err(|errno| {
+            LaunchError::preparing(Layer::ProcessTree, format!("mmap(2): {errno}"))
+        })?,
         proc,
     };
     let (plan, command) = (plan.clone(), command.clone());
@@ -166,7 +171,6 @@ fn translate(step: &Step, plan: &Plan, list: &mut Vec<ChildOp>) -> Result<(), Pr
 fn mount(step: &Step) -> Result<ChildOp, Problem> {
     Ok(match step {
         Step::PrivateMounts => ChildOp::PrivateMounts,
-        Step::PrepareMask => ChildOp::PrepareMask,
         Step::NewRoot(NewRoot::Empty) => ChildOp::NewEmptyRoot,
         Step::NewRoot(NewRoot::Tree(path)) => ChildOp::NewTreeRoot(host_path(path)?),
         Step::Directory { path, mode } => ChildOp::Directory { place: place(path)?, mode: *mode },
@@ -175,32 +179,34 @@ fn mount(step: &Step) -> Result<ChildOp, Problem> {
             ChildOp::Symlink { place: place(path)?, text: text(says.as_os_str())? }
         }
         Step::Bind(bind) => bind_op(bind)?,
+        Step::Remount(remount) => ChildOp::Remount {
+            path: inner_path(&remount.path)?,
+            attributes: attributes(remount.writable, remount.executable, remount.device),
+        },
         Step::Tmpfs(tmpfs) => tmpfs_op(tmpfs)?,
         Step::Proc(path) => ChildOp::Proc(inner_path(path)?),
         Step::DevPts(path) => ChildOp::DevPts(inner_path(path)?),
         Step::ReadOnly { path, .. } => ChildOp::ReadOnly(inner_path(path)?),
         Step::Mask { path, .. } => ChildOp::Mask(inner_path(path)?),
-        Step::SealRoot => ChildOp::SealRoot,
+        Step::Seal(path) => ChildOp::Seal(inner_path(path)?),
         Step::EnterRoot => ChildOp::EnterRoot,
         other => return Err(format!("the step {other:?} has no counterpart in the child")),
     })
 }
 
+/// What a mount doesn't allow, as the kernel's attributes.
+fn attributes(writable: bool, executable: bool, device: bool) -> u64 {
+    [(writable, attribute::RDONLY), (executable, attribute::NOEXEC), (device, attribute::NODEV)]
+        .into_iter()
+        .filter(|(allowed, _)| !allowed)
+        .fold(attribute::NOSUID, |set, (_, bit)| set | bit)
+}
+
 fn bind_op(bind: &Bind) -> Result<ChildOp, Problem> {
-    let mut attributes = attribute::NOSUID;
-    if !bind.device {
-        attributes |= attribute::NODEV;
-    }
-    if !bind.writable {
-        attributes |= attribute::RDONLY;
-    }
-    if !bind.executable {
-        attributes |= attribute::NOEXEC;
-    }
     Ok(ChildOp::Bind {
         source: host_path(&bind.source)?,
         target: inner_path(&bind.target)?,
-        attributes,
+        attributes: attributes(bind.writable, bind.executable, bind.device),
         id_map: bind.map_owner.map(idmap::namespace).transpose()?,
     })
 }
@@ -220,6 +226,7 @@ fn tmpfs_op(tmpfs: &Tmpfs) -> Result<ChildOp, Problem> {
             owner,
         },
         attributes: attribute::NOSUID | attribute::NODEV | executable,
+        optional: tmpfs.optional,
     })
 }
 
@@ -337,7 +344,8 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sb
 /// `PATH` would mean the working directory, which an untrusted tree could plant a program in.
 fn candidates(command: &CommandLine) -> Result<Vec<CString>, Problem> {
     let name = command.words.first().ok_or("no command was given")?;
-    if name.as_bytes().contains(&b'/') {
+    // The empty name is a path that doesn't exist, not each directory of PATH.
+    if name.is_empty() || name.as_bytes().contains(&b'/') {
         return Ok(vec![text(name)?]);
     }
     let variable = |(key, value): &(std::ffi::OsString, std::ffi::OsString)| {

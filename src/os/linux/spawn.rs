@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use super::cgroup::{Cgroup, Request, Roots};
+use super::cgroup::{Cgroup, Request, Roots, sweep};
 use super::child::ops::ChildOp;
 use super::child::record::{Record, SIZE};
 use super::child::{Channels, enter};
@@ -16,7 +16,7 @@ use crate::error::{LaunchError, LaunchFailure};
 use crate::plan::facts::HostFacts;
 use crate::plan::step::Step;
 use crate::profile::vocabulary::{Layer, Namespace};
-use crate::sys::clone::{Cloned, clone_and_run, flags};
+use crate::sys::clone::{Cloned, clone_and_run, flags, has_clone3};
 use crate::sys::signal::{SignalSet, pidfd_kill, set_mask};
 use crate::sys::wait::{Wait, reap};
 
@@ -58,7 +58,8 @@ impl Drop for Running {
 /// the command was let go.
 pub(crate) fn spawn(prepared: &mut Prepared, facts: &HostFacts) -> Result<Running, LaunchError> {
     let cgroup = make_cgroup(prepared, facts)?;
-    join_by_file(prepared, cgroup.as_ref())?;
+    let born_inside = has_clone3();
+    join_by_file(prepared, cgroup.as_ref(), born_inside)?;
     let (launcher_init, child_init) = channel()?;
     let (launcher_target, child_target) = channel()?;
     let channels = Channels {
@@ -66,7 +67,7 @@ pub(crate) fn spawn(prepared: &mut Prepared, facts: &HostFacts) -> Result<Runnin
         target: child_target,
         launcher: [launcher_init.as_raw_fd(), launcher_target.as_raw_fd()],
     };
-    let cloned = clone(prepared, cgroup.as_ref(), &channels)?;
+    let cloned = clone(prepared, cgroup.as_ref().filter(|_| born_inside), &channels)?;
     drop(channels);
     let mut running = Running {
         pid: cloned.pid,
@@ -95,18 +96,27 @@ pub(crate) fn spawn(prepared: &mut Prepared, facts: &HostFacts) -> Result<Runnin
 
 fn make_cgroup(prepared: &Prepared, facts: &HostFacts) -> Result<Option<Cgroup>, LaunchError> {
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
+    // A launcher that was killed could not remove its own.
+    sweep(facts.cgroup.parents(), &Roots::default());
     // Init counts as a process of the sandbox.
     let request = Request { limits, extra_processes: 1, accounting: true };
     let created = Cgroup::create(&facts.cgroup, &request, &Roots::default());
     created.map(Some).map_err(|error| explain::cgroup(&error))
 }
 
-/// Gives the child the files by which it joins; on version 2 it is born inside.
-fn join_by_file(prepared: &mut Prepared, cgroup: Option<&Cgroup>) -> Result<(), LaunchError> {
+/// Gives the child the files by which it joins; on version 2 it is born inside, where that can be.
+fn join_by_file(
+    prepared: &mut Prepared,
+    cgroup: Option<&Cgroup>,
+    born_inside: bool,
+) -> Result<(), LaunchError> {
     let Some(cgroup) = cgroup else { return Ok(()) };
     let copies: Result<Vec<_>, _> =
         cgroup.join_files().iter().map(|file| rustix::io::fcntl_dupfd_cloexec(file, 3)).collect();
-    let copies = copies.map_err(|errno| resources(Layer::Cgroup, "fcntl(2)", errno))?;
+    let mut copies = copies.map_err(|errno| resources(Layer::Cgroup, "fcntl(2)", errno))?;
+    if !born_inside {
+        copies.extend(cgroup.open_v2_join_file().map_err(|error| explain::cgroup(&error))?);
+    }
     for step in &mut prepared.program.init {
         if let ChildOp::JoinCgroup(files) = step {
             *files = copies;

@@ -1,6 +1,7 @@
 //! Waiting for the end of a run: the command's, the time limit's, or the launcher's own.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -10,6 +11,7 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 use super::cgroup::Statistics;
 use super::child::record::Record;
 use super::explain;
+use super::guard::Guard;
 use super::prepare::Prepared;
 use super::spawn::{KILL_PATIENCE, Running, kill_init, receive};
 use crate::error::{LaunchError, LaunchFailure};
@@ -31,6 +33,10 @@ pub(crate) const FORWARDED: [i32; 9] = [
     libc::SIGALRM,
 ];
 
+/// The names of [`FORWARDED`].
+pub(crate) const FORWARDED_NAMES: [&str; FORWARDED.len()] =
+    ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "WINCH", "CONT", "ALRM"];
+
 /// How a run ended, before anybody says what it means.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -40,6 +46,8 @@ pub(crate) struct Ended {
     pub(crate) failure: Option<LaunchError>,
     /// Whether the wall-clock limit was reached.
     pub(crate) timed_out: bool,
+    /// The guarded path that came to exist.
+    pub(crate) appeared: Option<PathBuf>,
     /// From letting the command go to the end of its tree.
     pub(crate) wall: Duration,
     /// What the whole tree has used.
@@ -58,6 +66,8 @@ impl Signals {
     pub(crate) fn take() -> Result<Self, Errno> {
         let set = FORWARDED.iter().fold(SignalSet::NONE, |set, signal| set.with(*signal));
         crate::sys::signal::set_mask(set)?;
+        // A caller that ignores SIGCHLD would have the kernel throw the end of init away.
+        crate::sys::signal::reset_disposition(libc::SIGCHLD)?;
         signal_descriptor(set).map(Self)
     }
 }
@@ -102,6 +112,7 @@ pub(crate) fn wait(
         status: watch.status,
         failure: watch.failure,
         timed_out: watch.timed_out,
+        appeared: watch.guard.appeared,
         wall,
         usage,
         transferred,
@@ -109,8 +120,23 @@ pub(crate) fn wait(
     })
 }
 
+/// What wakes the supervisor up.
+#[derive(Clone, Copy)]
+enum Source {
+    /// The command was executed, or can't be.
+    Exec,
+    /// Init tells of the command's end.
+    Told,
+    Signal,
+    Timer,
+    Guard,
+    /// Init has ended.
+    Init,
+}
+
 /// The state of the waiting.
 struct Watch {
+    guard: Guard,
     timer: Timer,
     limit: Option<Instant>,
     /// When the tree is killed, once it was asked to end.
@@ -120,6 +146,8 @@ struct Watch {
     failure: Option<LaunchError>,
     /// Whether the command's channel can still tell something.
     exec_pending: bool,
+    /// Whether init's can.
+    told_pending: bool,
     ended: bool,
 }
 
@@ -128,7 +156,10 @@ impl Watch {
         let limit = prepared.plan.supervision.wall_time;
         // A limit beyond what the clock can count is none.
         let limit = limit.and_then(|limit| running.started.checked_add(limit));
-        let watch = Self {
+        let guarded = &prepared.plan.supervision.guarded;
+        let guard = Guard::new(guarded).map_err(|errno| failed("inotify_init1(2)", errno))?;
+        let mut watch = Self {
+            guard,
             timer: Timer::new().map_err(|errno| failed("timerfd_create(2)", errno))?,
             limit,
             kill_at: None,
@@ -136,9 +167,11 @@ impl Watch {
             status: None,
             failure: None,
             exec_pending: true,
+            told_pending: true,
             ended: false,
         };
         watch.set_timer()?;
+        watch.look_at_guarded(running);
         Ok(watch)
     }
 
@@ -155,48 +188,52 @@ impl Watch {
         running: &mut Running,
         signals: Option<&Signals>,
     ) -> Result<(), LaunchError> {
-        let quiet = PollFlags::empty();
-        let target = if self.exec_pending { PollFlags::IN } else { quiet };
-        let signal_source = signals.map_or(&self.timer.0, |signals| &signals.0);
-        let mut events = [
-            PollFd::new(&running.pidfd, PollFlags::IN),
-            PollFd::new(&running.init_channel, PollFlags::IN),
-            PollFd::new(&running.target_channel, target),
-            PollFd::new(&self.timer.0, PollFlags::IN),
-            PollFd::new(signal_source, PollFlags::IN),
+        for source in self.sleep(running, signals)? {
+            match source {
+                Source::Exec => self.hear_of_exec(prepared, running),
+                Source::Told => self.hear_of_end(running),
+                Source::Signal => self.forward(running, signals),
+                Source::Timer => self.time_is_up(prepared, running)?,
+                Source::Guard => self.look_at_guarded(running),
+                Source::Init => self.ended = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sleeps until one of the sources has something to tell; which.
+    fn sleep(
+        &self,
+        running: &Running,
+        signals: Option<&Signals>,
+    ) -> Result<Vec<Source>, LaunchError> {
+        // A channel that has ended would wake this up for ever.
+        let channel = |open: bool, channel| open.then_some(channel);
+        let sources = [
+            (Source::Exec, channel(self.exec_pending, &running.target_channel)),
+            (Source::Told, channel(self.told_pending, &running.init_channel)),
+            (Source::Signal, signals.map(|signals| &signals.0)),
+            (Source::Timer, Some(&self.timer.0)),
+            (Source::Guard, self.guard.descriptor()),
+            (Source::Init, Some(&running.pidfd)),
         ];
-        // The ended channel of an executed command would wake this up for ever.
-        let count = if self.exec_pending {
-            5
-        } else {
-            events.swap(2, 4);
-            4
-        };
-        match rustix::event::poll(&mut events[..count], None) {
+        let open: Vec<_> = sources.iter().filter_map(|(s, fd)| Some((*s, (*fd)?))).collect();
+        let mut events: Vec<_> =
+            open.iter().map(|(_, fd)| PollFd::new(fd, PollFlags::IN)).collect();
+        match rustix::event::poll(&mut events, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(failed("poll(2)", errno)),
         }
-        let rung = |index: usize| !events[index].revents().is_empty();
-        let (init, told, timer) = (rung(0), rung(1), rung(3));
-        let exec = self.exec_pending && rung(2);
-        let signal = signals.is_some() && rung(if self.exec_pending { 4 } else { 2 });
-        drop(events);
-        if exec {
-            self.hear_of_exec(prepared, running);
+        let rung = open.iter().zip(&events).filter(|(_, event)| !event.revents().is_empty());
+        Ok(rung.map(|((source, _), _)| *source).collect())
+    }
+
+    /// A hidden path that wasn't there came to exist: everything ends before much can be done
+    /// with it.
+    fn look_at_guarded(&mut self, running: &Running) {
+        if self.guard.look() {
+            kill_tree(running);
         }
-        if told {
-            self.hear_of_end(running);
-        }
-        if signal && let Some(signals) = signals {
-            self.forward(running, signals)?;
-        }
-        if timer {
-            self.time_is_up(prepared, running)?;
-        }
-        if init {
-            self.ended = true;
-        }
-        Ok(())
     }
 
     fn hear_of_exec(&mut self, prepared: &Prepared, running: &Running) {
@@ -210,16 +247,16 @@ impl Watch {
         match receive(&running.init_channel) {
             Some((Record::Ended { status }, _)) => self.status = Some(status),
             // Nothing more comes; the pidfd tells of init's end.
-            Some(_) | None => {}
+            Some(_) | None => self.told_pending = false,
         }
     }
 
-    fn forward(&mut self, running: &Running, signals: &Signals) -> Result<(), LaunchError> {
+    fn forward(&self, running: &Running, signals: Option<&Signals>) {
+        let Some(signals) = signals else { return };
         while let Ok(Some((signal, _))) = next_signal(&signals.0) {
             // Init may have ended; then there is nobody to tell.
             let _ = pidfd_kill(running.pidfd.as_fd(), signal);
         }
-        Ok(())
     }
 
     fn time_is_up(&mut self, prepared: &Prepared, running: &Running) -> Result<(), LaunchError> {

@@ -95,11 +95,34 @@ pub struct HostFacts {
     pub accounts: Accounts,
     /// Host paths the policy names.
     pub paths: BTreeMap<PathBuf, PathFact>,
-    /// Mount points of the host below bound directories; filled in only where
-    /// `mount_attributes` is missing, and each has to be treated by itself.
-    pub mounts: Vec<HostMount>,
+    /// Every mount point of the host; filled in only where `mount_attributes` is missing, and each
+    /// mount of a tree has to be made read-only by itself.
+    pub mounts: Vec<PathBuf>,
     /// Numbers of the processors that this process may use.
     pub processors: Vec<u32>,
+}
+
+/// Something about the host that no layer depends on, but that people want to know of.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Surrounding {
+    /// Its name: `container`, `kernel.yama.ptrace_scope`.
+    pub name: &'static str,
+    /// What it is; absent: it can't be told.
+    pub value: Option<String>,
+    /// What follows from it.
+    pub meaning: &'static str,
+}
+
+impl HostFacts {
+    /// Whether the kernel's release is at least `major.minor`; one that can't be read isn't.
+    #[must_use]
+    pub fn kernel_is_at_least(&self, major: u32, minor: u32) -> bool {
+        let mut numbers = self.kernel.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(found)), Some(Ok(with))) => (found, with) >= (major, minor),
+            _ => false,
+        }
+    }
 }
 
 /// Who starts the sandbox.
@@ -113,9 +136,10 @@ pub struct Caller {
     pub groups: Vec<u32>,
     /// Effective capabilities, as a bit mask by number.
     pub capabilities: u64,
-    /// Capability bounding set.
+    /// Capability bounding set; looked at only when everything is tried.
     pub bounding: u64,
-    /// Processes of this user; counted only where a limit has to be laid on top of them.
+    /// Processes of the user that the command will be; counted only where a limit has to be laid
+    /// on top of them.
     pub processes: Option<u64>,
     /// Hard limits by `setrlimit(2)` that aren't infinite.
     pub hard_limits: BTreeMap<Resource, u64>,
@@ -230,15 +254,6 @@ impl PathFact {
     pub fn is_directory(&self) -> bool {
         matches!(self.followed(), Self::Directory { .. })
     }
-}
-
-/// A line of `/proc/self/mountinfo`, as far as it matters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostMount {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its options that a user namespace can't take away, as `MS_…` bits of `mount(2)`.
-    pub locked_flags: u64,
 }
 
 #[cfg(test)]

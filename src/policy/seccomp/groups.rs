@@ -149,7 +149,7 @@ mod tests {
                 owners.entry(call).or_default().push(group.name);
             }
         }
-        for call in arch::call_names() {
+        for call in arch::call_names().iter().copied() {
             let expected = usize::from(call != "clone3");
             let owners = owners.get(call).map_or(&[][..], Vec::as_slice);
             assert_eq!(owners.len(), expected, "{call} is in {owners:?}");

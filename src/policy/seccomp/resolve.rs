@@ -1,6 +1,7 @@
 //! From the `seccomp` section of a profile to a policy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use super::condition::{Condition, Test, Width};
 use super::groups::{self, ENOSYS, EPERM, Guard, Use};
@@ -28,30 +29,55 @@ impl SeccompPolicy {
         let allow = if nothing_said { &usual[..] } else { &section.allow[..] };
         let default = section.default.unwrap_or(SeccompAction::Errno(EPERM).into());
         check_action(default.value, default.origin, &mut problems);
-        let allow = Selection::of(allow, &mut problems);
-        let deny = Selection::of(&section.deny, &mut problems);
+        check_names(allow, &mut problems);
+        check_names(&section.deny, &mut problems);
         let rules = section.rules.iter().flat_map(|one| rules(one, &mut problems)).collect();
         if !problems.is_empty() {
             return Err(problems);
         }
+        let names =
+            |names: &[Spanned<String>]| names.iter().map(|name| name.value.clone()).collect();
+        let statement = Statement {
+            allow: names(allow),
+            deny: names(&section.deny),
+            rules,
+            default: default.value,
+        };
+        Ok(Self { statement: Some(statement), calls: OnceLock::new() })
+    }
+}
+
+/// What a section says, found to be right. What follows from it for every call is worked out
+/// when somebody asks: a launch with the layer off never does.
+#[derive(Clone, Debug)]
+pub(super) struct Statement {
+    allow: Vec<String>,
+    deny: Vec<String>,
+    rules: Vec<(&'static str, Rule)>,
+    default: SeccompAction,
+}
+
+impl Statement {
+    /// The treatment of every call.
+    pub(super) fn calls(&self) -> BTreeMap<&'static str, Treatment> {
+        let (allow, deny) = (Selection::of(&self.allow), Selection::of(&self.deny));
         let guards = guards(&allow, &deny);
-        let wanted = Wanted { allow, deny, rules, guards, default: default.value };
-        let calls = arch::call_names().into_iter().map(|call| (call, wanted.treatment(call)));
-        Ok(Self { calls: calls.collect(), unknown: SeccompAction::Errno(ENOSYS) })
+        let wanted = Wanted { allow, deny, rules: &self.rules, guards, default: self.default };
+        arch::call_names().iter().map(|call| (*call, wanted.treatment(call))).collect()
     }
 }
 
 /// What a section says, with its names looked up.
-struct Wanted {
+struct Wanted<'a> {
     allow: Selection,
     deny: Selection,
-    rules: Vec<(&'static str, Rule)>,
+    rules: &'a [(&'static str, Rule)],
     /// Of groups that are not allowed.
     guards: Vec<&'static Guard>,
     default: SeccompAction,
 }
 
-impl Wanted {
+impl Wanted<'_> {
     fn treatment(&self, call: &'static str) -> Treatment {
         let mut rules = Vec::new();
         if call == "prctl" {
@@ -121,16 +147,13 @@ struct Selection {
 }
 
 impl Selection {
-    fn of(names: &[Spanned<String>], problems: &mut Vec<Diagnostic>) -> Self {
+    fn of(names: &[String]) -> Self {
         let mut calls = BTreeSet::new();
         let mut chosen = BTreeSet::new();
         for name in names {
-            if let Some(group) = groups::find(name) {
-                groups::expand(group, &mut chosen);
-            } else if let Some(call) = arch::canonical_name(name) {
-                calls.insert(call);
-            } else {
-                problems.push(unknown_name(name));
+            match groups::find(name) {
+                Some(group) => groups::expand(group, &mut chosen),
+                None => calls.extend(arch::canonical_name(name)),
             }
         }
         let members = || groups::all().filter(|group| chosen.contains(group.name));
@@ -143,6 +166,15 @@ impl Selection {
     fn parts(&self, call: &str, action: SeccompAction) -> impl Iterator<Item = Rule> {
         let parts = self.parts.iter().filter(move |part| part.call == call);
         parts.map(move |part| Rule { conditions: part.conditions.to_vec(), action })
+    }
+}
+
+/// Whether every name is that of a group or a call.
+fn check_names(names: &[Spanned<String>], problems: &mut Vec<Diagnostic>) {
+    for name in names {
+        if groups::find(name).is_none() && arch::canonical_name(name).is_none() {
+            problems.push(unknown_name(name));
+        }
     }
 }
 
@@ -227,7 +259,7 @@ fn unknown_name(name: &Spanned<String>) -> Diagnostic {
     if let Some(group) = groups::find(&format!("@{bare}")) {
         return problem.help(format!("did you mean the group \"{}\"?", group.name));
     }
-    match suggest::nearest(wrong, arch::call_names().into_iter().chain(group_names)) {
+    match suggest::nearest(wrong, arch::call_names().iter().copied().chain(group_names)) {
         Some(near) => problem.help(format!("did you mean \"{near}\"?")),
         None => problem.help("names are those of x86_64 and aarch64 in Linux 6.17"),
     }

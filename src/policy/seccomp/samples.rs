@@ -108,7 +108,7 @@ fn random_action(random: &mut Random) -> SeccompAction {
 }
 
 fn random_section(random: &mut Random) -> Seccomp {
-    let calls: Vec<&str> = arch::call_names().into_iter().collect();
+    let calls: Vec<&str> = arch::call_names().to_vec();
     let groups: Vec<&str> = groups::all().map(|group| group.name).collect();
     let mut some = |from: &[&'static str], most: usize| {
         let count = random.below(most + 1);

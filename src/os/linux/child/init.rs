@@ -55,6 +55,9 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
         close_range(descriptor.cast_unsigned(), descriptor.cast_unsigned(), CloseMode::Now)
             .map_err(|errno| fail(channels, Call::CloseRange, errno))?;
     }
+    // The caller may ignore SIGCHLD, and then nobody could be waited for; the command inherits
+    // this clean state.
+    sys::signal::reset_dispositions().map_err(|errno| fail(channels, Call::Sigaction, errno))?;
     let mut runner = Runner::new(program, channels.init.as_fd());
     runner.run(&program.init)?;
     if !program.pid_namespace {
@@ -62,13 +65,14 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|errno| fail(channels, Call::Subreaper, errno))?;
     }
-    let target = sys::clone::fork_in_child().map_err(|errno| fail(channels, Call::Fork, errno))?;
-    if target == 0 {
+    let target = sys::clone::share_and_run(&program.stack, &|| {
         rustix::process::umask(umask);
-        become_command(program, channels.target.as_fd());
-    }
-    // Nobody may trace init or read its memory. Only now, as the launcher has to look at its
-    // copy, which waits to be looked at and is no danger yet.
+        // A failure was told; nobody looks at what comes after.
+        let _ = Runner::new(program, channels.target.as_fd()).run(&program.target);
+    })
+    .map_err(|errno| fail(channels, Call::Fork, errno))?;
+    // Nobody may trace init or read its memory. Only now, as the launcher had to look at the
+    // command's process while that still shared init's memory.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|errno| fail(channels, Call::Dumpable, errno))?;
     Ok(target)
@@ -78,12 +82,6 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
 fn fail(channels: &Channels, call: Call, errno: Errno) {
     let failure = Failure { call, errno };
     let _ = send(channels.init.as_fd(), Record::Failed { step: NO_STEP, failure });
-}
-
-fn become_command(program: &Program, channel: BorrowedFd<'_>) -> ! {
-    let mut runner = Runner::new(program, channel);
-    let _ = runner.run(&program.target);
-    sys::exec::exit_now(FAILED)
 }
 
 /// Waits for the command's end, and for the launcher's, whichever comes first.
@@ -104,9 +102,9 @@ fn supervise(program: &Program, channels: &Channels, target: i32) -> i32 {
         return FAILED;
     }
     let status = loop {
-        // Asking for nothing still tells of the other side's end.
+        // Told of the other side's end, and that it only closed its half: see `kill_tree`.
         let mut events = [
-            PollFd::from_borrowed_fd(channel, PollFlags::empty()),
+            PollFd::from_borrowed_fd(channel, PollFlags::RDHUP),
             PollFd::new(&signals, PollFlags::IN),
         ];
         match rustix::event::poll(&mut events, None) {

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
@@ -16,8 +16,10 @@ use super::resolve;
 use crate::sys::mount::{Reach, attribute, map_ids, set_attributes};
 
 /// What the mounting steps hand on to each other.
-#[derive(Default)]
 pub(crate) struct Mounts {
+    /// Whether `mount_setattr(2)` is there. Where it isn't, what a mount allows is set after it
+    /// was attached; nothing untrusted runs meanwhile.
+    attributes: bool,
     root: Option<OwnedFd>,
     mask: Option<OwnedFd>,
 }
@@ -29,37 +31,35 @@ const PLAIN: u64 = attribute::NOSUID | attribute::NODEV;
 const SKELETON_BYTES: &CStr = c"1m";
 
 impl Mounts {
+    pub(crate) fn new(attributes: bool) -> Self {
+        Self { attributes, root: None, mask: None }
+    }
+
     pub(crate) fn make_private() -> Result<(), Failure> {
         let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         rustix::mount::mount_change(c"/", flags).in_call(Call::Mount)
     }
 
-    /// Makes an empty directory and an empty file, both without any permission, on a mount that
-    /// goes away with the old root: every mask is a copy of one of them.
-    pub(crate) fn prepare_mask(&mut self) -> Result<(), Failure> {
-        let options = [(c"size", c"4096"), (c"mode", c"0755")];
-        let mask = new_filesystem(c"tmpfs", &options, PLAIN | attribute::NOEXEC)?;
-        attach_over_root(mask.as_fd())?;
-        rustix::fs::mkdirat(&mask, c"directory", Mode::empty()).in_call(Call::Mkdir)?;
-        create_file(mask.as_fd(), c"file", Mode::empty())?;
-        set_attributes(mask.as_fd(), Reach::One, attribute::RDONLY).in_call(Call::MountSetattr)?;
-        self.mask = Some(mask);
-        Ok(())
-    }
-
     pub(crate) fn new_empty_root(&mut self) -> Result<(), Failure> {
         let options = [(c"size", SKELETON_BYTES), (c"mode", c"0755")];
-        let root = new_filesystem(c"tmpfs", &options, PLAIN)?;
-        attach_over_root(root.as_fd())?;
-        self.root = Some(root);
-        Ok(())
+        self.stack(new_filesystem(c"tmpfs", &options, PLAIN)?)
     }
 
     pub(crate) fn new_tree_root(&mut self, source: &CStr) -> Result<(), Failure> {
         let root = copy_tree(CWD, source)?;
-        let attributes = PLAIN | attribute::RDONLY;
-        set_attributes(root.as_fd(), Reach::Tree, attributes).in_call(Call::MountSetattr)?;
+        self.restrict(root.as_fd(), PLAIN | attribute::RDONLY)?;
+        self.stack(root)
+    }
+
+    /// Stacks the new root on the old one, with what masks are copies of between them. That goes
+    /// away with the old root; it comes after a copy of the old root was made, which would have a
+    /// copy of it, too.
+    fn stack(&mut self, root: OwnedFd) -> Result<(), Failure> {
+        let mask = new_mask()?;
+        attach_over_root(mask.as_fd())?;
+        self.change(mask.as_fd(), PLAIN | attribute::NOEXEC | attribute::RDONLY)?;
         attach_over_root(root.as_fd())?;
+        self.mask = Some(mask);
         self.root = Some(root);
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Mounts {
         id_map: Option<&OwnedFd>,
     ) -> Result<(), Failure> {
         let tree = copy_tree(CWD, source)?;
-        set_attributes(tree.as_fd(), Reach::Tree, attributes).in_call(Call::MountSetattr)?;
+        self.restrict(tree.as_fd(), attributes)?;
         if let Some(namespace) = id_map {
             map_ids(tree.as_fd(), namespace.as_fd()).in_call(Call::IdMap)?;
         }
@@ -109,7 +109,12 @@ impl Mounts {
         target: &CStr,
         options: &TmpfsOptions,
         attributes: u64,
+        optional: bool,
     ) -> Result<(), Failure> {
+        let target = match resolve::inside(self.root()?, target) {
+            Err(Errno::NOENT) if optional => return Ok(()),
+            target => target.in_call(Call::Resolve)?,
+        };
         let limits = [(c"size", &*options.size), (c"mode", &*options.mode)];
         let mount = match &options.owner {
             None => new_filesystem(c"tmpfs", &limits, attributes)?,
@@ -119,7 +124,7 @@ impl Mounts {
                 new_filesystem(c"tmpfs", &all, attributes)?
             }
         };
-        attach(mount.as_fd(), self.open(target)?.as_fd())
+        attach(mount.as_fd(), target.as_fd())
     }
 
     pub(crate) fn proc(&self, target: &CStr) -> Result<(), Failure> {
@@ -142,9 +147,12 @@ impl Mounts {
             | OpenTreeFlags::AT_EMPTY_PATH
             | OpenTreeFlags::AT_RECURSIVE;
         let copy = rustix::mount::open_tree(&target, c"", flags).in_call(Call::OpenTree)?;
-        set_attributes(copy.as_fd(), Reach::Tree, PLAIN | attribute::RDONLY)
-            .in_call(Call::MountSetattr)?;
-        attach(copy.as_fd(), target.as_fd())
+        self.restrict(copy.as_fd(), PLAIN | attribute::RDONLY)?;
+        attach(copy.as_fd(), target.as_fd())?;
+        if self.attributes {
+            return Ok(());
+        }
+        self.remount(path, PLAIN | attribute::RDONLY)
     }
 
     /// Covers a file or directory with an empty one that nobody may open.
@@ -166,22 +174,122 @@ impl Mounts {
         }
     }
 
-    pub(crate) fn seal_root(&self) -> Result<(), Failure> {
-        let attributes = PLAIN | attribute::RDONLY;
-        set_attributes(self.root()?, Reach::One, attributes).in_call(Call::MountSetattr)
+    /// Makes the mount at a path read-only: itself, not what is mounted in it.
+    pub(crate) fn seal(&self, path: &CStr) -> Result<(), Failure> {
+        self.change(self.open(path)?.as_fd(), PLAIN | attribute::RDONLY)
+    }
+
+    /// Restricts a whole tree before it is attached, where the kernel can; else the plan has a
+    /// remount of each of its mounts.
+    fn restrict(&self, tree: BorrowedFd<'_>, attributes: u64) -> Result<(), Failure> {
+        if !self.attributes {
+            return Ok(());
+        }
+        set_attributes(tree, Reach::Tree, attributes).in_call(Call::MountSetattr)
+    }
+
+    /// Changes what one attached mount allows.
+    fn change(&self, mount: BorrowedFd<'_>, attributes: u64) -> Result<(), Failure> {
+        if self.attributes {
+            return set_attributes(mount, Reach::One, attributes).in_call(Call::MountSetattr);
+        }
+        remount_by_descriptor(mount, attributes)
+    }
+
+    pub(crate) fn remount(&self, path: &CStr, attributes: u64) -> Result<(), Failure> {
+        // What the host has hidden below another mount can't be reached, by nobody.
+        let Some(mount) = self.open_if_there(path)? else { return Ok(()) };
+        remount_by_descriptor(mount.as_fd(), attributes)
     }
 
     /// Puts the new root in place of the old one, which is stacked on it for a moment and then
-    /// let go of with all that is mounted in it.
+    /// let go of with all that is mounted on it and in it.
     pub(crate) fn enter_root(&mut self) -> Result<(), Failure> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let old = rustix::fs::open(c"/", flags, Mode::empty()).in_call(Call::Open)?;
         rustix::process::fchdir(self.root()?).in_call(Call::Chdir)?;
         rustix::process::pivot_root(c".", c".").in_call(Call::PivotRoot)?;
-        rustix::mount::unmount(c".", UnmountFlags::DETACH).in_call(Call::Umount)?;
+        rustix::process::fchdir(&old).in_call(Call::Chdir)?;
+        // Each call takes the topmost mount of the stack; when the old root itself is gone, there
+        // is nothing to take.
+        for taken in 0..MOST_STACKED {
+            match rustix::mount::unmount(c".", UnmountFlags::DETACH) {
+                Ok(()) => {}
+                Err(Errno::INVAL) if taken > 0 => break,
+                Err(errno) => return Err(Failure { call: Call::Umount, errno }),
+            }
+        }
         rustix::process::chdir(c"/").in_call(Call::Chdir)?;
-        self.root = None;
         self.mask = None;
+        old_root_is_gone(self.root()?)?;
+        self.root = None;
         Ok(())
     }
+}
+
+/// How many mounts may be stacked on the old root: the mask's, and what the host put there.
+const MOST_STACKED: usize = 64;
+
+/// Makes sure that no way leads from the new root to anything below or above it in a stack of
+/// mounts: `..` of a root is the root, unless something is mounted on it.
+fn old_root_is_gone(root: BorrowedFd<'_>) -> Result<(), Failure> {
+    let mount_of = |directory, path: &CStr, flags| {
+        rustix::fs::statx(directory, path, flags, StatxFlags::MNT_ID)
+            .map(|status| status.stx_mnt_id)
+    };
+    let own = mount_of(root, c"", AtFlags::EMPTY_PATH).in_call(Call::ReadRoot)?;
+    for path in [c"/", c"/..", c"/../.."] {
+        if mount_of(CWD, path, AtFlags::empty()).in_call(Call::ReadRoot)? != own {
+            return Err(Failure { call: Call::ReadRoot, errno: Errno::BUSY });
+        }
+    }
+    Ok(())
+}
+
+/// An empty directory and an empty file, both without any permission: every mask is a copy of one.
+fn new_mask() -> Result<OwnedFd, Failure> {
+    let options = [(c"size", c"4096"), (c"mode", c"0755")];
+    let mask = new_filesystem(c"tmpfs", &options, PLAIN | attribute::NOEXEC)?;
+    rustix::fs::mkdirat(&mask, c"directory", Mode::empty()).in_call(Call::Mkdir)?;
+    create_file(mask.as_fd(), c"file", Mode::empty())?;
+    Ok(mask)
+}
+
+/// `mount(2)` with `MS_REMOUNT | MS_BIND`: changes one mount. What it doesn't allow yet stays so: a
+/// user namespace may not take that away.
+fn remount_by_descriptor(mount: BorrowedFd<'_>, attributes: u64) -> Result<(), Failure> {
+    use rustix::fs::StatVfsMountFlags as Present;
+    use rustix::mount::MountFlags as Flags;
+    let present = rustix::fs::fstatvfs(mount).in_call(Call::Stat)?.f_flag;
+    let mut flags = Flags::BIND;
+    for (attribute, present_flag, flag) in [
+        (attribute::RDONLY, Present::RDONLY, Flags::RDONLY),
+        (attribute::NOSUID, Present::NOSUID, Flags::NOSUID),
+        (attribute::NODEV, Present::NODEV, Flags::NODEV),
+        (attribute::NOEXEC, Present::NOEXEC, Flags::NOEXEC),
+    ] {
+        if attributes & attribute != 0 || present.contains(present_flag) {
+            flags |= flag;
+        }
+    }
+    let mut buffer = [0_u8; PROC_FD_BYTES];
+    let path = proc_path(mount, &mut buffer).in_call(Call::Mount)?;
+    rustix::mount::mount_remount(path, flags, c"").in_call(Call::Mount)
+}
+
+/// Room for `/proc/self/fd/` and a number.
+const PROC_FD_BYTES: usize = 32;
+
+/// The path by which `/proc` knows a descriptor, written without allocating.
+fn proc_path<'b>(
+    descriptor: BorrowedFd<'_>,
+    buffer: &'b mut [u8; PROC_FD_BYTES],
+) -> Result<&'b CStr, Errno> {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    let mut rest: &mut [u8] = buffer;
+    write!(rest, "/proc/self/fd/{}", descriptor.as_raw_fd()).map_err(|_| Errno::NAMETOOLONG)?;
+    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::NAMETOOLONG)
 }
 
 fn create_file(parent: BorrowedFd<'_>, name: &CStr, mode: Mode) -> Result<(), Failure> {
@@ -228,8 +336,8 @@ fn attach_over_root(mount: BorrowedFd<'_>) -> Result<(), Failure> {
 /// whether a fresh `/proc` can.
 pub(crate) fn mounts_trial() -> (Result<(), Errno>, Result<(), Errno>) {
     let errno = |failure: Failure| failure.errno;
-    let mut mounts = Mounts::default();
-    let mounting = Mounts::make_private().and_then(|()| mounts.prepare_mask()).map_err(errno);
+    let mut mounts = Mounts::new(crate::sys::mount::probe() != Err(Errno::NOSYS));
+    let mounting = Mounts::make_private().and_then(|()| mounts.new_empty_root()).map_err(errno);
     let proc = new_filesystem(c"proc", &[], PLAIN | attribute::NOEXEC).map(drop).map_err(errno);
     (mounting, proc)
 }

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
+use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
 use crate::sys::seccomp::Instruction;
 
@@ -18,7 +19,6 @@ pub(crate) enum ChildOp {
     JoinCgroup(Vec<OwnedFd>),
     NewCgroupNamespace,
     PrivateMounts,
-    PrepareMask,
     NewEmptyRoot,
     NewTreeRoot(CString),
     Directory {
@@ -36,16 +36,21 @@ pub(crate) enum ChildOp {
         attributes: u64,
         id_map: Option<OwnedFd>,
     },
+    Remount {
+        path: CString,
+        attributes: u64,
+    },
     Tmpfs {
         target: CString,
         options: TmpfsOptions,
         attributes: u64,
+        optional: bool,
     },
     Proc(CString),
     DevPts(CString),
     ReadOnly(CString),
     Mask(CString),
-    SealRoot,
+    Seal(CString),
     EnterRoot,
     SetHostname(Vec<u8>),
     LoopbackUp,
@@ -135,6 +140,10 @@ pub(crate) struct Program {
     pub(crate) environment: StringArray,
     /// Whether init is process 1 of a pid namespace, whose end the kernel sees to.
     pub(crate) pid_namespace: bool,
+    /// Whether attributes of mounts can be set before they appear (`mount_setattr(2)`).
+    pub(crate) mount_attributes: bool,
+    /// What the process that becomes the command runs on until exec.
+    pub(crate) stack: Stack,
     /// The host's `/proc`, where there is no pid namespace: init finds its descendants by it.
     pub(crate) proc: Option<OwnedFd>,
 }

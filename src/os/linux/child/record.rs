@@ -43,6 +43,7 @@ calls! {
     PivotRoot = "pivot_root(2)",
     Umount = "umount2(2)",
     Chdir = "chdir(2)",
+    ReadRoot = "reading back that the old root is gone",
     Sethostname = "sethostname(2)",
     Socket = "socket(2)",
     Loopback = "ioctl(2) SIOCSIFFLAGS",

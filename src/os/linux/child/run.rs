@@ -26,7 +26,8 @@ pub(crate) struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     pub(crate) fn new(program: &'a Program, channel: BorrowedFd<'a>) -> Self {
-        Self { program, channel, mounts: Mounts::default(), found: None }
+        let mounts = Mounts::new(program.mount_attributes);
+        Self { program, channel, mounts, found: None }
     }
 
     /// Runs the steps; the first that fails is told to the launcher, and ends this.
@@ -77,7 +78,7 @@ impl<'a> Runner<'a> {
                 rustix::process::setrlimit(*resource, limit).in_call(Call::Setrlimit)
             }
             ChildOp::ResetSignals => {
-                sys::signal::reset_dispositions().in_call(Call::Sigaction)?;
+                // Init has given every signal its default disposition.
                 let mask = sys::signal::SignalSet::NONE;
                 sys::signal::set_mask(mask).in_call(Call::SignalMask).map(drop)
             }
@@ -95,7 +96,6 @@ impl<'a> Runner<'a> {
         let mounts = &mut self.mounts;
         match step {
             ChildOp::PrivateMounts => Mounts::make_private(),
-            ChildOp::PrepareMask => mounts.prepare_mask(),
             ChildOp::NewEmptyRoot => mounts.new_empty_root(),
             ChildOp::NewTreeRoot(source) => mounts.new_tree_root(source),
             ChildOp::Directory { place, mode } => mounts.directory(place, *mode),
@@ -104,14 +104,15 @@ impl<'a> Runner<'a> {
             ChildOp::Bind { source, target, attributes, id_map } => {
                 mounts.bind(source, target, *attributes, id_map.as_ref())
             }
-            ChildOp::Tmpfs { target, options, attributes } => {
-                mounts.tmpfs(target, options, *attributes)
+            ChildOp::Remount { path, attributes } => mounts.remount(path, *attributes),
+            ChildOp::Tmpfs { target, options, attributes, optional } => {
+                mounts.tmpfs(target, options, *attributes, *optional)
             }
             ChildOp::Proc(target) => mounts.proc(target),
             ChildOp::DevPts(target) => mounts.devpts(target),
             ChildOp::ReadOnly(path) => mounts.read_only(path),
             ChildOp::Mask(path) => mounts.mask(path),
-            ChildOp::SealRoot => mounts.seal_root(),
+            ChildOp::Seal(path) => mounts.seal(path),
             ChildOp::EnterRoot => mounts.enter_root(),
             _ => return Err(Other::NotMine),
         }

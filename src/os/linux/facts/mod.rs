@@ -3,6 +3,7 @@
 pub(super) mod accounts;
 pub(super) mod blockers;
 mod paths;
+pub(super) mod surroundings;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -10,11 +11,12 @@ use std::collections::BTreeMap;
 use rustix::io::Errno;
 
 use super::cgroup;
-use crate::plan::facts::cgroup::CgroupFacts;
+use crate::plan::facts::cgroup::{CgroupFacts, Controller};
 use crate::plan::facts::{Caller, Cause, HostFacts, LandlockFacts, Resource, Support};
 use crate::plan::landlock::access;
 use crate::policy::Policy;
 use crate::policy::arch::Arch;
+use crate::profile::model::IdOrName;
 use crate::profile::vocabulary::{Layer, Namespace};
 use crate::sys;
 
@@ -30,7 +32,7 @@ pub enum Effort {
 
 /// Finds out what this host offers, as far as it matters for a policy.
 pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
-    let caller = caller(policy);
+    let caller = caller(effort);
     let mut facts = HostFacts {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         arch: Arch::current(),
@@ -42,7 +44,7 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
         seccomp: seccomp(),
         cgroup: cgroups(policy, effort),
         accounts: accounts::look_up(&policy.identity),
-        paths: paths::look_at(policy),
+        paths: paths::look_at(policy, effort),
         mounts: Vec::new(),
         processors: processors(),
         caller,
@@ -50,24 +52,45 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
     if effort == Effort::Try {
         trial::try_namespaces(&mut facts);
     }
+    if !facts.mount_attributes.is_usable() {
+        facts.mounts = paths::mount_points();
+    }
+    facts.caller.processes = count_processes(policy, &facts);
     facts
 }
 
-fn caller(policy: &Policy) -> Caller {
+/// Counts the processes of the user that the command will be. That is a look at every process: it
+/// is taken only where a limit of all the user's processes would stand in for one of the tree.
+fn count_processes(policy: &Policy, facts: &HostFacts) -> Option<u64> {
+    let limited = policy.enforcement.wants(Layer::Cgroup) && policy.tree_limits.processes.is_some();
+    let cgroup = facts.cgroup.support(Controller::Processes).is_available();
+    // CAP_SYS_ADMIN (21) makes namespaces without a user namespace, which has a count of its own.
+    let namespaces = policy.enforcement.wants(Layer::MountNamespace) && !facts.caller.has(21);
+    if !limited || cgroup || namespaces {
+        return None;
+    }
+    let uid = match (&policy.identity.uid, facts.caller.has(7)) {
+        (Some(IdOrName::Id(uid)), _) => *uid,
+        (Some(IdOrName::Name(name)), _) => facts.accounts.users.get(name)?.0,
+        // CAP_SETUID (7): the planner's choice is nobody.
+        (None, true) if policy.enforcement.wants(Layer::User) => 65_534,
+        (None, _) => facts.caller.uid,
+    };
+    Some(processes_of(uid))
+}
+
+fn caller(effort: Effort) -> Caller {
     use rustix::process::{getgid, getgroups, getuid};
     let groups = getgroups().unwrap_or_default().iter().map(|group| group.as_raw()).collect();
     let sets = sys::prctl::capabilities().unwrap_or_default();
     let uid = getuid().as_raw();
-    // Counting costs a look at every process; it matters only where a count of the whole user
-    // would stand in for one of the sandbox.
-    let count = policy.enforcement.wants(Layer::Cgroup) && policy.tree_limits.processes.is_some();
     Caller {
         uid,
         gid: getgid().as_raw(),
         groups,
         capabilities: sets.effective,
-        bounding: bounding_set(),
-        processes: count.then(|| processes_of(uid)),
+        bounding: if effort == Effort::Try { bounding_set() } else { 0 },
+        processes: None,
         hard_limits: hard_limits(),
     }
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
+use super::Effort;
+
 use crate::plan::facts::{Errno, PathFact};
 use crate::policy::Policy;
 use crate::policy::filesystem::{MountKind, Root};
 
-pub(super) fn look_at(policy: &Policy) -> BTreeMap<PathBuf, PathFact> {
+pub(super) fn look_at(policy: &Policy, effort: Effort) -> BTreeMap<PathBuf, PathFact> {
     let filesystem = &policy.filesystem;
     let sources = filesystem.mounts.iter().filter_map(|mount| match &mount.kind {
         MountKind::Bind { source, .. } => Some(source),
@@ -19,7 +21,15 @@ pub(super) fn look_at(policy: &Policy) -> BTreeMap<PathBuf, PathFact> {
         Root::Directory(path) => Some(path),
         Root::Host | Root::Minimal => None,
     };
-    sources.chain(root).map(|path| (path.clone(), look(path))).collect()
+    // A launch leaves rules for what isn't there out by itself; people are told.
+    let rules = &policy.landlock;
+    let rules = match effort {
+        Effort::Look => [].iter().chain(&[]).chain(&[]),
+        Effort::Try => rules.read.iter().chain(&rules.write).chain(&rules.execute),
+    };
+    let hidden = filesystem.hide.iter().filter_map(|path| filesystem.on_host(path));
+    let all = sources.chain(root).chain(rules).cloned().chain(hidden);
+    all.map(|path| (path.clone(), look(&path))).collect()
 }
 
 fn look(path: &Path) -> PathFact {
@@ -44,5 +54,48 @@ fn look(path: &Path) -> PathFact {
             PathFact::Link { text, end: Box::new(end) }
         }
         _ => PathFact::File { owner },
+    }
+}
+
+/// Every mount point that this process sees (`proc_pid_mountinfo(5)`).
+pub(super) fn mount_points() -> Vec<PathBuf> {
+    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let lines = text.split(|byte| *byte == b'\n');
+    lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(4)).map(unescaped).collect()
+}
+
+/// A field of `mountinfo`, in which white space and backslashes are octal escapes.
+fn unescaped(field: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, tail @ ..] = rest {
+        match tail {
+            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] if *first == b'\\' => {
+                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
+                rest = after;
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_mountinfo_are_resolved() {
+        assert_eq!(unescaped(br"/mnt/a\040b\134c"), Path::new(r"/mnt/a b\c"));
+        assert_eq!(unescaped(br"/plain\9"), Path::new(r"/plain\9"));
+    }
+
+    #[test]
+    fn the_root_is_a_mount_point() {
+        assert!(mount_points().contains(&PathBuf::from("/")));
     }
 }

@@ -1,0 +1,65 @@
+use super::*;
+use crate::plan::step::{Bind, Tmpfs};
+use crate::plan::{Expected, Supervision};
+use crate::policy::ProfileIdentity;
+use crate::profile::vocabulary::Level;
+
+fn plan(steps: Vec<Step>) -> Plan {
+    Plan {
+        profile: ProfileIdentity::default(),
+        requested: Level::Namespaced,
+        layers: Vec::new(),
+        notes: Vec::new(),
+        steps,
+        expected: Expected::default(),
+        supervision: Supervision {
+            wall_time: None,
+            grace: std::time::Duration::ZERO,
+            pid_namespace: true,
+            guarded: Vec::new(),
+        },
+        mount_attributes: false,
+        private: Vec::new(),
+    }
+}
+
+fn host_root_with_writable(target: &str) -> Plan {
+    plan(vec![
+        Step::NewRoot(NewRoot::Tree("/".into())),
+        Step::Bind(Bind {
+            source: target.into(),
+            target: target.into(),
+            writable: true,
+            executable: true,
+            device: false,
+            map_owner: None,
+        }),
+        Step::Tmpfs(Tmpfs {
+            target: "/tmp".into(),
+            size: 1,
+            mode: 0o755,
+            owner: None,
+            executable: true,
+            optional: false,
+        }),
+    ])
+}
+
+#[test]
+fn a_submount_that_stayed_writable_is_found() {
+    let plan = host_root_with_writable("/srv/work");
+    let good = "1 0 8:1 / / ro,nosuid - ext4 x rw\n\
+                2 1 8:2 / /srv ro - ext4 y rw\n\
+                3 1 8:2 / /srv/work rw,nosuid - ext4 y rw\n\
+                4 1 0:9 / /tmp rw - tmpfs t rw\n";
+    assert!(read_only_mounts(&plan, good).is_ok());
+    let bad = good.replace("/srv ro", "/srv rw");
+    let error = read_only_mounts(&plan, &bad).unwrap_err().to_string();
+    assert!(error.contains("/srv isn't read-only"), "{error}");
+}
+
+#[test]
+fn options_of_the_file_system_do_not_count() {
+    let plan = host_root_with_writable("/srv/work");
+    assert!(read_only_mounts(&plan, "1 0 8:1 / / rw,relatime - ext4 x ro\n").is_err());
+}

@@ -1,0 +1,195 @@
+//! How runs end: time limits, signals, and the whole process tree gone. At every level. Rows of
+//! the hostile cases: 18, 19, 20, 32.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::tree::{cgroups_of, mark, marked, nothing_is_left, nothing_stays, wait_until};
+use support::{Caller, LEVELS, Workspace, callers};
+
+/// Far above what any of these runs should take, and far below what they sleep.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Runs `test` as every caller at every level, with the program `tree` and a mark.
+fn everywhere(test: impl Fn(&Workspace, Caller, &str, &str)) {
+    for caller in callers() {
+        for level in LEVELS {
+            let workspace = Workspace::new(caller);
+            workspace.bring("tree");
+            test(&workspace, caller, level, &mark());
+        }
+    }
+}
+
+#[test]
+fn the_time_limit_ends_the_run_with_124() {
+    everywhere(|workspace, caller, level, mark| {
+        let began = Instant::now();
+        let run =
+            workspace.shell(&["-l", level, "--timeout", "0.2s"], &format!("sleep 90 # {mark}"));
+        assert_eq!(run.code(), 124, "{caller:?} {level}: {run:?}");
+        assert!(began.elapsed() >= Duration::from_millis(200), "{caller:?} {level}: too early");
+        assert!(began.elapsed() < SOON, "{caller:?} {level}: too late");
+        nothing_is_left(mark);
+    });
+}
+
+#[test]
+fn a_command_is_asked_to_end_before_it_is_killed() {
+    everywhere(|workspace, caller, level, mark| {
+        let script = format!("trap 'echo asked; exit 3' TERM; sleep 90 & wait # {mark}");
+        let run = workspace.shell(&["-l", level, "--timeout", "200ms"], &script);
+        assert_eq!((run.code(), run.stdout()), (124, "asked\n".into()), "{caller:?} {level}");
+        nothing_is_left(mark);
+    });
+}
+
+#[test]
+fn a_command_that_ignores_every_signal_is_killed_after_the_grace() {
+    everywhere(|workspace, caller, level, mark| {
+        let began = Instant::now();
+        let options =
+            ["run", "-q", "-l", level, "--timeout", "0.2", "--set", "process.grace=200ms"];
+        let run = workspace.ringfence([&options[..], &["./tree", "deaf", mark]].concat()).finish();
+        assert_eq!((run.code(), run.stdout()), (124, "deaf\n".into()), "{caller:?} {level}");
+        assert!(began.elapsed() >= Duration::from_millis(400), "{caller:?} {level}: no grace");
+        assert!(began.elapsed() < SOON, "{caller:?} {level}: too late");
+        nothing_is_left(mark);
+    });
+}
+
+#[test]
+fn a_stopped_command_is_woken_up_to_be_ended() {
+    everywhere(|workspace, caller, level, mark| {
+        let words = ["run", "-q", "-l", level, "--timeout", "200ms", "./tree", "stop", mark];
+        let run = workspace.ringfence(words).finish();
+        assert_eq!((run.code(), run.stdout()), (124, "stopping\n".into()), "{caller:?} {level}");
+        let script = format!("trap 'echo asked' TERM; kill -STOP $$; echo on # {mark}");
+        let run = workspace.shell(&["-q", "-l", level, "--timeout", "200ms"], &script);
+        assert_eq!((run.code(), run.stdout()), (124, "asked\non\n".into()), "{caller:?} {level}");
+        nothing_is_left(mark);
+    });
+}
+
+#[test]
+fn times_that_make_no_sense_are_refused_and_long_ones_hold() {
+    // Row 32.
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        for time in
+            ["0", "0s", "-1", "-5s", "nan", "inf", "1e30", "99999999999999999999s", "5 parsecs"]
+        {
+            let run = workspace.shell(&["-l", "basic", &format!("--timeout={time}")], "echo ran");
+            assert_eq!((run.code(), run.stdout()), (125, String::new()), "{caller:?} {time}");
+        }
+        let run = workspace.shell(&["-l", "basic", "--timeout", "2540000h"], "echo ran");
+        assert_eq!(run.success(), "ran", "{caller:?}: 290 years");
+    }
+}
+
+#[test]
+fn a_daemon_ends_with_the_run() {
+    // Row 19.
+    everywhere(|workspace, caller, level, mark| {
+        let run =
+            workspace.ringfence(["run", "-q", "-l", level, "./tree", "daemon", mark]).finish();
+        assert_eq!(run.code(), 3, "{caller:?} {level}: {run:?}");
+        nothing_is_left(mark);
+    });
+}
+
+#[test]
+fn orphans_in_sessions_of_their_own_end_with_the_run() {
+    everywhere(|workspace, caller, level, mark| {
+        let words = ["run", "-q", "-l", level, "./tree", "orphans", mark, "40"];
+        let run = workspace.ringfence(words).finish();
+        assert_eq!(run.code(), 4, "{caller:?} {level}: {run:?}");
+        nothing_is_left(mark);
+    });
+}
+
+#[test]
+fn a_tree_that_forks_away_from_its_killer_ends_with_the_run() {
+    everywhere(|workspace, caller, level, mark| {
+        let run = workspace.ringfence(["run", "-q", "-l", level, "./tree", "fast", mark]).finish();
+        assert_eq!(run.code(), 6, "{caller:?} {level}: {run:?}");
+        nothing_is_left(mark);
+    });
+}
+
+#[test]
+fn signals_to_the_launcher_reach_the_command() {
+    everywhere(|workspace, caller, level, mark| {
+        let script = format!(
+            "trap 'echo got it; exit 9' USR1; echo ready; while :; do sleep 0.02; done # {mark}"
+        );
+        let mut run = workspace.ringfence(["run", "-q", "-l", level, "--", "sh", "-c", &script]);
+        let mut child = run.command.spawn().unwrap();
+        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        signal(child.id(), rustix::process::Signal::USR1);
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        assert_eq!(line, "ready\ngot it\n", "{caller:?} {level}");
+        assert_eq!(child.wait().unwrap().code(), Some(9), "{caller:?} {level}");
+        nothing_is_left(mark);
+    });
+}
+
+#[test]
+fn nothing_survives_a_launcher_killed_at_any_moment() {
+    // Row 18: before the clone, between any two steps of the setup, and while the command runs.
+    const TRIES: u32 = 14;
+    everywhere(|workspace, caller, level, mark| {
+        let script =
+            format!("./tree deaf {mark} & setsid ./tree deaf {mark} & exec ./tree deaf {mark}");
+        let words = ["run", "-q", "-l", level, "--", "sh", "-c", &script];
+        let mut launchers = Vec::new();
+        for attempt in 0..TRIES {
+            let mut child = workspace.ringfence(words).command.spawn().unwrap();
+            // Denser where the setup is: the first milliseconds.
+            std::thread::sleep(Duration::from_micros(u64::from(attempt * attempt) * 180));
+            child.kill().unwrap();
+            let id = child.id();
+            child.wait_with_output().unwrap();
+            nothing_stays(mark);
+            launchers.push(id);
+        }
+        // A killed launcher can't remove its cgroup; the next one does.
+        workspace.shell(&["-q", "-l", level], "true").success();
+        for id in launchers {
+            assert!(cgroups_of(id).is_empty(), "{caller:?} {level}: {:?}", cgroups_of(id));
+        }
+    });
+}
+
+#[test]
+fn nothing_survives_an_init_killed_from_outside() {
+    for caller in callers() {
+        // Below, init isn't the tree's only hold: see the layer process-tree.
+        for level in ["namespaced", "resource-limited", "containerized"] {
+            let workspace = Workspace::new(caller);
+            workspace.bring("tree");
+            let mark = mark();
+            let script = format!("setsid ./tree deaf {mark} & exec ./tree deaf {mark}");
+            let words = ["run", "-q", "-l", level, "--", "sh", "-c", &script];
+            let child = workspace.ringfence(words).command.spawn().unwrap();
+            let both = || marked(&mark).iter().filter(|it| it.contains("/tree deaf")).count() >= 4;
+            wait_until("the command and its child", both);
+            let path = format!("/proc/{0}/task/{0}/children", child.id());
+            let init = std::fs::read_to_string(path).unwrap();
+            signal(init.trim().parse().unwrap(), rustix::process::Signal::KILL);
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(125), "{caller:?} {level}: {output:?}");
+            nothing_is_left(&mark);
+        }
+    }
+}
+
+fn signal(id: u32, signal: rustix::process::Signal) {
+    let id = rustix::process::Pid::from_raw(id.cast_signed()).unwrap();
+    rustix::process::kill_process(id, signal).unwrap();
+}
