@@ -1,5 +1,4 @@
 //! What the documentation says of profiles is true, and nothing is left out.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::path::PathBuf;
 

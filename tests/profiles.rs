@@ -1,6 +1,4 @@
 //! What the built-in profiles keep away from a command, looked at from inside.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
-
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;

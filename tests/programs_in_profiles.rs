@@ -1,5 +1,4 @@
 //! Programs that people run, in the profiles that are meant for them.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod support;
 
