@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::build::Builder;
 use super::facts::{Cause, PathFact, Support};
+use super::ground::Ground;
 use super::identity::CAP_SYS_ADMIN;
 use super::step::{Bind, Ids, NewRoot, OwnerMap, Remount, Step, Tmpfs};
 use crate::policy::filesystem::{Mount, MountKind, Root};
@@ -106,10 +107,8 @@ fn unsupported(builder: &Builder<'_>) -> Option<Cause> {
 struct View {
     /// Whether the root is a tree of the host, whose directories are already there.
     tree: bool,
-    /// Directories known to be in the new root, made or to be found there.
-    made: BTreeSet<PathBuf>,
-    /// Trees of the host inside the sandbox: nothing is made in them.
-    foreign: Vec<PathBuf>,
+    /// What may be made where.
+    ground: Ground,
 }
 
 impl View {
@@ -141,11 +140,7 @@ impl View {
             remount(builder, source, &read_only);
         }
         let tree = tree.is_some();
-        Self {
-            tree,
-            made: BTreeSet::from([PathBuf::from("/")]),
-            foreign: if tree { vec![PathBuf::from("/")] } else { Vec::new() },
-        }
+        Self { tree, ground: Ground::new(tree) }
     }
 
     fn plan(mut self, builder: &mut Builder<'_>) {
@@ -225,7 +220,7 @@ impl View {
             }
             MountKind::Proc => {
                 self.directory(builder, &mount.target);
-                self.foreign.push(mount.target.clone());
+                self.ground.give_to_host(&mount.target);
                 builder.steps.push(Step::Proc(mount.target.clone()));
             }
             MountKind::Dev => self.dev(builder, &mount.target),
@@ -246,14 +241,14 @@ impl View {
             && same_place
             && !bind.writable
             && bind.executable
-            && self.is_plain(&bind.target)
+            && self.ground.is_untouched(&bind.target)
         {
             return; // The read-only root shows it already.
         }
         if let PathFact::Link { text, .. } = &fact
             && same_place
             && !bind.writable
-            && !self.is_foreign(&bind.target)
+            && !self.ground.is_the_hosts(&bind.target)
             && will_show(builder, &bind, text)
         {
             if is_in_same_place(builder, &bind.target) {
@@ -261,7 +256,7 @@ impl View {
             }
             self.parents(builder, &bind.target);
             // What is mounted below goes where the link leads: nothing is made here.
-            self.foreign.push(bind.target.clone());
+            self.ground.give_to_host(&bind.target);
             builder.steps.push(Step::Symlink { path: bind.target, text: text.clone() });
             return;
         }
@@ -272,11 +267,11 @@ impl View {
             self.directory(builder, &bind.target);
         } else {
             self.parents(builder, &bind.target);
-            if !self.is_foreign(&bind.target) {
+            if !self.ground.is_the_hosts(&bind.target) {
                 builder.steps.push(Step::EmptyFile(bind.target.clone()));
             }
         }
-        self.foreign.push(bind.target.clone());
+        self.ground.give_to_host(&bind.target);
         push_bind(builder, bind);
     }
 
@@ -288,17 +283,8 @@ impl View {
         builder.refuse(Layer::Filesystem, cause);
     }
 
-    /// Whether the root shows the path unchanged: nothing private was mounted at or above it.
-    fn is_plain(&self, path: &Path) -> bool {
-        self.foreign.iter().chain(&self.made).filter(|at| path.starts_with(at)).count() <= 2
-    }
-
     fn tmpfs(&mut self, builder: &mut Builder<'_>, tmpfs: Tmpfs) {
-        let target = &tmpfs.target;
-        // What was made below is covered now.
-        self.made.retain(|path| !path.starts_with(target));
-        self.foreign.retain(|path| !path.starts_with(target));
-        self.made.insert(target.clone());
+        self.ground.clear(&tmpfs.target);
         builder.steps.push(Step::Tmpfs(tmpfs));
     }
 
@@ -309,7 +295,7 @@ impl View {
         for name in DEVICES {
             let (source, target) = (Path::new("/dev").join(name), target.join(name));
             builder.steps.push(Step::EmptyFile(target.clone()));
-            self.foreign.push(target.clone());
+            self.ground.give_to_host(&target);
             let bind = Bind {
                 source,
                 target,
@@ -337,29 +323,19 @@ impl View {
     /// Makes the directory a mount goes on, unless a tree of the host has to have it.
     fn directory(&mut self, builder: &mut Builder<'_>, path: &Path) {
         self.parents(builder, path);
-        if !self.is_foreign(path) && self.made.insert(path.to_owned()) {
-            builder.steps.push(Step::Directory { path: path.to_owned(), mode: 0o755 });
-        }
+        self.make(builder, path);
     }
 
     fn parents(&mut self, builder: &mut Builder<'_>, path: &Path) {
-        let mut parents: Vec<_> = path.ancestors().skip(1).collect();
-        parents.reverse();
-        for parent in parents {
-            if !self.is_foreign(parent) && self.made.insert(parent.to_owned()) {
-                builder.steps.push(Step::Directory { path: parent.to_owned(), mode: 0o755 });
-            }
+        let parents: Vec<_> = path.ancestors().skip(1).collect();
+        for parent in parents.into_iter().rev() {
+            self.make(builder, parent);
         }
     }
 
-    /// Whether the deepest thing mounted at or above `path` is a tree of the host.
-    fn is_foreign(&self, path: &Path) -> bool {
-        let depth = |at: &&PathBuf| at.components().count();
-        let foreign = self.foreign.iter().filter(|at| path.starts_with(at)).max_by_key(depth);
-        let made = self.made.iter().filter(|at| path.starts_with(at)).max_by_key(depth);
-        match (foreign, made) {
-            (Some(foreign), Some(made)) => depth(&foreign) >= depth(&made),
-            (foreign, _) => foreign.is_some(),
+    fn make(&mut self, builder: &mut Builder<'_>, path: &Path) {
+        if self.ground.needs(path) {
+            builder.steps.push(Step::Directory { path: path.to_owned(), mode: 0o755 });
         }
     }
 
@@ -420,6 +396,9 @@ fn device_tmpfs(target: &Path, size: u64, mode: u32, owner: Option<Ids>) -> Tmpf
 }
 
 fn push_bind(builder: &mut Builder<'_>, bind: Bind) {
+    if builder.facts.mount_attributes.is_usable() {
+        return builder.steps.push(Step::Bind(bind));
+    }
     let allowed = Remount {
         path: bind.target.clone(),
         writable: bind.writable,

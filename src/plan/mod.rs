@@ -7,6 +7,7 @@ mod build;
 pub mod explain;
 pub mod facts;
 mod filesystem;
+mod ground;
 mod identity;
 pub mod landlock;
 mod limits;
