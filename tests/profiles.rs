@@ -188,6 +188,18 @@ fn a_home_directory_that_is_the_root_is_no_obstacle() {
 }
 
 #[test]
+fn a_working_directory_that_is_gone_is_one_problem() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let words = ["run", "-q", "-l", "basic", "--rw", "/tmp", "--", "sh", "-c"];
+        let script = format!("rmdir $PWD; {} run -- true", support::binary().display());
+        let run = workspace.ringfence(words.iter().copied().chain([script.as_str()])).finish();
+        assert_eq!(run.code(), 125, "{caller:?}: {run:?}");
+        assert_eq!(run.stderr().matches("${CWD} is not set").count(), 1, "{caller:?}: {run:?}");
+    }
+}
+
+#[test]
 fn home_and_the_directory_for_temporary_files_are_writable_and_private() {
     let script = "echo mine >~/file; f=$(mktemp); echo text >$f; cat $f ~/file";
     for caller in callers() {

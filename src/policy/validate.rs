@@ -108,7 +108,10 @@ impl Validator<'_> {
     fn path(&mut self, template: &str, origin: Origin) -> PathBuf {
         self.expander.path(template, origin).map_or_else(
             |problem| {
-                self.problems.push(problem);
+                // A mount that names one path for source and target has one problem, not two.
+                if !self.problems.contains(&problem) {
+                    self.problems.push(problem);
+                }
                 PathBuf::new()
             },
             |path| path.components().collect(),
