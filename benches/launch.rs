@@ -152,11 +152,12 @@ fn bubblewrap(directory: &Path, program: &Path) -> Way {
             Err(_) => words.extend(["--ro-bind", path, path].map(OsString::from)),
         }
     }
-    words.extend(["--ro-bind".into(), directory.into(), directory.into()]);
     words.extend(
         ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run"]
             .map(OsString::from),
     );
+    // The directory may be below /tmp, which it has to come after.
+    words.extend(["--ro-bind".into(), directory.into(), directory.into()]);
     words.extend(["--chdir", "/", "--hostname", "sandbox", "--"].map(OsString::from));
     words.push(program.into());
     Way::new("bwrap --unshare-all", words)
