@@ -38,10 +38,19 @@ pub enum Error {
     Refused(Refusal),
     /// A step failed.
     #[error(transparent)]
-    Launch(#[from] LaunchError),
+    Launch(Box<LaunchError>),
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// What was asked for could be found out, but not written.
+    #[error("can't write the result: {0}")]
+    Output(std::io::Error),
+}
+
+impl From<LaunchError> for Error {
+    fn from(error: LaunchError) -> Self {
+        Self::Launch(Box::new(error))
+    }
 }
 
 impl Error {
@@ -50,7 +59,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Launch(error) => error.exit_code(),
-            Self::Profile { .. } | Self::Refused(_) | Self::Usage(_) => exit_code::LAUNCHER,
+            Self::Profile { .. } | Self::Refused(_) | Self::Usage(_) | Self::Output(_) => {
+                exit_code::LAUNCHER
+            }
         }
     }
 }
@@ -61,7 +72,11 @@ struct RefusalText<'a>(&'a Refusal);
 impl fmt::Display for RefusalText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.0.profile.name;
-        write!(f, "refused: this host can't give what the profile {name} requires")?;
+        if self.0.is_mistake {
+            write!(f, "refused: the profile {name} can't be used as it is")?;
+        } else {
+            write!(f, "refused: this host can't give what the profile {name} requires")?;
+        }
         for (number, problem) in self.0.problems.iter().enumerate() {
             let Cause { found, remedy } = &problem.cause;
             // Several layers often lack for one reason; it is told once.
@@ -86,7 +101,7 @@ pub struct LaunchError {
     /// What would help, if that is known.
     pub remedy: Option<String>,
     /// What the failure teaches of the host: planning anew with it may find another way.
-    pub(crate) contradiction: Option<Contradiction>,
+    pub(crate) contradiction: Option<Box<Contradiction>>,
 }
 
 /// A fact that a launch relied on without proof, and that turned out wrong.

@@ -185,7 +185,10 @@ impl Report {
             effective_level: None,
             layers: Vec::new(),
             limits: Vec::new(),
-            outcome: Outcome::LauncherError { message: error.to_string() },
+            // Drawn for a terminal, the text may have colors.
+            outcome: Outcome::LauncherError {
+                message: anstream::adapter::strip_str(&error.to_string()).to_string(),
+            },
             exit_code: error.exit_code(),
             usage: None,
             notes: Vec::new(),

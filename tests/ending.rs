@@ -1,6 +1,8 @@
 //! How runs end: time limits, signals, and the whole process tree gone. At every level. Rows of
 //! the hostile cases: 18, 19, 20, 32.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -39,7 +39,7 @@ fn a_bind_is_read_only_unless_it_says_otherwise() {
             assert!(!Path::new("/mnt/read").exists());
             return;
         }
-        let script = "cd /mnt; cat */file; for d in read write; do for act in 'true > new' 'echo y > file'
+        let script = "cd /mnt; cat */file; for d in read write; do for act in 'true > new' 'echo y > file' \
             'truncate -s0 file' 'mv file other' 'ln file link' 'rm -f file' 'chmod 600 .' 'touch .'; do
             (cd $d && eval \"$act\") 2> /dev/null && echo \"$d: $act\"; done; done; :";
         let output = workspace.shell(&options, script).success();

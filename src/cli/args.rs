@@ -5,12 +5,32 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// What the exit status says.
+const EXIT_STATUS: &str = "\
+Exit status of run:
+  the command's own, or 128+N when signal N ended it
+  124  the wall-clock limit was reached
+  125  ringfence failed or refused; nothing was run
+  126  the command was found, but can't be executed
+  127  the command wasn't found
+The others: 0, or 125; check: 1 where there are problems.";
+
+/// Where options end, and what can be left out.
+const RUN_HELP: &str = "\
+Everything after COMMAND is the command's; a \"--\" before it is needed only where its
+name begins with \"-\".
+
+Examples:
+  ringfence run make test                         the working directory, no network
+  ringfence run --ro ~/.cargo --net host cargo build
+  ringfence run -p untrusted --timeout 10s ./a.out
+  ringfence run -l namespaced --degrade sh        as much as this host can give
+  ringfence explain -p untrusted                  what all that would come to";
+
 /// Runs a command in a sandbox, and says what the sandbox really enforces.
 #[derive(Debug, Parser)]
 #[command(name = "ringfence", version, max_term_width = 100, infer_subcommands = false)]
-#[command(after_help = "Exit status of run: the command's own; 128+N when signal N ended it; \
-    124 time limit; 125 ringfence failed or refused, nothing was run; 126 found but not \
-    executable; 127 not found.")]
+#[command(after_help = EXIT_STATUS)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) action: Action,
@@ -38,7 +58,8 @@ pub(crate) struct SandboxArguments {
     /// Profile: a name (see 'ringfence profiles') or a path
     #[arg(short, long, value_name = "NAME|PATH", default_value = "default")]
     pub(crate) profile: String,
-    /// Isolation level; switches off the layers of higher levels that --enforcement doesn't name
+    /// Isolation level; layers of higher levels are off, unless --enforcement or an option for
+    /// them says otherwise
     #[arg(short, long, value_name = "LEVEL",
           value_parser = clap::builder::PossibleValuesParser::new(crate::profile::vocabulary::Level::NAMES))]
     pub(crate) level: Option<String>,
@@ -98,6 +119,10 @@ pub(crate) struct SandboxArguments {
 
 /// `ringfence run`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = RUN_HELP,
+    override_usage = "ringfence run [OPTIONS] [--] COMMAND [ARGS]..."
+)]
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
@@ -117,7 +142,12 @@ pub(crate) struct RunArguments {
     #[arg(short, long, help_heading = "Output")]
     pub(crate) verbose: bool,
     /// The command and its arguments
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    #[arg(
+        value_name = "COMMAND",
+        help_heading = "Arguments",
+        required = true,
+        trailing_var_arg = true
+    )]
     pub(crate) command: Vec<OsString>,
 }
 

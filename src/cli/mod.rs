@@ -1,10 +1,17 @@
 //! The command line: a thin user of the library.
 
 mod args;
+mod check;
+mod doctor;
+mod explain;
+mod failure;
+mod output;
+mod profiles;
 mod render;
 mod report_file;
 mod request;
 mod run;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -22,15 +29,13 @@ pub fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let _ = error.print();
-            // Help and version aren't errors; 2, clap's own code, could be the command's.
-            let code = if error.use_stderr() { exit_code::LAUNCHER } else { 0 };
-            return ExitCode::from(code);
-        }
+        Err(error) => return ExitCode::from(usage::tell(&error)),
     };
     ExitCode::from(match arguments.action {
         Action::Run(arguments) => run::run(&arguments),
-        _ => 125,
+        Action::Check(arguments) => check::check(&arguments),
+        Action::Explain(arguments) => explain::explain(&arguments),
+        Action::Doctor(arguments) => doctor::doctor(&arguments),
+        Action::Profiles(arguments) => profiles::profiles(&arguments),
     })
 }

@@ -1,13 +1,17 @@
 //! Text for people.
 
+use std::io::Write;
+
 use crate::error::Error;
 use crate::plan::{LayerState, Status};
+use crate::profile::diagnostic::escaped_lines;
 use crate::report::Outcome;
 
-/// One line on standard error. A closed standard error is no reason to fail.
+/// A message on standard error. A closed standard error is no reason to fail.
+///
+/// Paths and names in it are other people's: nothing in them reaches the terminal as it is.
 pub(super) fn line(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "ringfence: {text}");
+    let _ = writeln!(std::io::stderr(), "ringfence: {}", escaped_lines(text));
 }
 
 /// An error on standard error.
@@ -15,22 +19,25 @@ pub(super) fn error(error: &Error) {
     match error {
         // Already drawn, with its own heading.
         Error::Profile { rendered, .. } => {
-            use std::io::Write;
             let _ = writeln!(std::io::stderr(), "{}", rendered.trim_end());
         }
         other => line(&other.to_string()),
     }
 }
 
-/// A layer's state in one line.
-pub(super) fn layer(state: &LayerState) -> String {
-    let status = match state.status {
+/// The word for a status.
+pub(super) const fn status(status: Status) -> &'static str {
+    match status {
         Status::Enforced => "enforced",
         Status::Fallback => "fallback",
         Status::Unavailable => "unavailable",
         Status::Off => "off",
-    };
-    let mut text = format!("{}: {status}", state.layer);
+    }
+}
+
+/// A layer's state in one line.
+pub(super) fn layer(state: &LayerState) -> String {
+    let mut text = format!("{}: {}", state.layer, status(state.status));
     if let Some(mechanism) = &state.mechanism {
         text.push_str(&format!(": {mechanism}"));
     }

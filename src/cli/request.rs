@@ -6,33 +6,68 @@ use std::path::{Path, PathBuf};
 use super::args::SandboxArguments;
 use crate::error::Error;
 use crate::launch::library::Library;
-use crate::launch::load::{context_of_caller, load, policies, profile_error};
-use crate::policy::Policy;
+use crate::launch::load::{context_of_caller, load, load_first, policies, profile_error};
+use crate::policy::{Context, Policy};
 use crate::profile::layering::Loaded;
 use crate::profile::model::{Mount, MountKind, Profile};
 use crate::profile::parse::parse_fragment;
 use crate::profile::source::{Source, Sources, Spanned};
-use crate::profile::vocabulary::{Access, Enforcement, Layer, Level};
+use crate::profile::vocabulary::{Access, Enforcement, Layer, Level, NetworkMode};
 
 /// Policies in order of preference, and what they were made of.
 pub(crate) struct Request {
     pub(crate) policies: Vec<Policy>,
-    pub(crate) loaded: Loaded,
+    /// What the caller's environment was when they were made.
+    pub(crate) context: Context,
 }
 
-/// Loads the profile that was asked for and applies the options to it.
+/// Loads the profile that was asked for, with those that may take its place, and applies the
+/// options to each.
 pub(crate) fn resolve(arguments: &SandboxArguments, color: bool) -> Result<Request, Error> {
-    let mut library = Library::of_caller();
-    let mut loaded = load(&mut library, &arguments.profile, color)?;
+    resolve_by(load, arguments, color)
+}
+
+/// The same for the profile itself only.
+pub(crate) fn resolve_first(arguments: &SandboxArguments, color: bool) -> Result<Request, Error> {
+    resolve_by(load_first, arguments, color)
+}
+
+fn resolve_by(
+    load: fn(&mut Library, &str, bool) -> Result<Loaded, Error>,
+    arguments: &SandboxArguments,
+    color: bool,
+) -> Result<Request, Error> {
+    let mut loaded = load(&mut Library::of_caller(), &arguments.profile, color)?;
     let changes = changes(arguments, &mut loaded.sources, color)?;
     let context = context_of_caller();
     let mut policies = policies(&loaded, &changes.profiles, &context, color)?;
+    without_effect(arguments, &policies)?;
     if arguments.degrade {
         for policy in &mut policies {
             degrade(policy, &changes.named);
         }
     }
-    Ok(Request { policies, loaded })
+    Ok(Request { policies, context })
+}
+
+/// Refuses `--ro` where nothing would keep the command from changing the path.
+fn without_effect(arguments: &SandboxArguments, policies: &[Policy]) -> Result<(), Error> {
+    let wants = |policy: &Policy, layer| policy.enforcement.wants(layer);
+    let none =
+        |policy: &Policy| !wants(policy, Layer::Filesystem) && !wants(policy, Layer::Landlock);
+    match (arguments.ro.first(), policies.iter().find(|policy| none(policy))) {
+        (Some(path), Some(policy)) => Err(usage(
+            "--ro",
+            path,
+            &format!(
+                "the level {} neither has a view of files of its own nor Landlock, so that \
+                 nothing would be read-only; choose a higher level, or add --enforcement \
+                 landlock=required",
+                policy.level
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Makes every required layer best-effort, but for those whose setting was given by name.
@@ -88,7 +123,7 @@ fn changes(
     let named = enforcement(arguments, &mut collector)?;
     limits(arguments, &mut collector);
     network(arguments, &mut collector);
-    files(arguments, &mut collector)?;
+    files(arguments, &named, &mut collector)?;
     process(arguments, &mut collector)?;
     for set in &arguments.set {
         collector.parse(format!("option --set {set}"), set.clone());
@@ -119,8 +154,9 @@ fn enforcement(
     }
     if let Some(level) = arguments.level.as_deref().and_then(Level::from_name) {
         let mut profile = Profile { level: Some(level.into()), ..Profile::default() };
+        let kept = asked(arguments);
         for layer in Layer::ALL.iter().copied() {
-            if layer.level() > level && !named.contains(&layer) {
+            if layer.level() > level && !named.contains(&layer) && !kept.contains(&layer) {
                 profile.enforcement.insert(layer, Enforcement::Off.into());
             }
         }
@@ -130,6 +166,28 @@ fn enforcement(
         collector.fragment("--enforcement", &format!("enforcement.{layer}"), setting);
     }
     Ok(named)
+}
+
+/// Layers that other options ask for: `--level` doesn't switch them off, or `--hide` would hide
+/// nothing without a word.
+fn asked(arguments: &SandboxArguments) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    if arguments.memory.is_some() || arguments.cpus.is_some() || arguments.pids.is_some() {
+        layers.push(Layer::Cgroup);
+    }
+    if arguments.net.as_deref().is_some_and(|mode| mode != NetworkMode::Host.as_str()) {
+        layers.push(Layer::NetworkNamespace);
+    }
+    if !arguments.connect.is_empty() {
+        layers.push(Layer::Landlock);
+    }
+    if arguments.user.is_some() {
+        layers.push(Layer::User);
+    }
+    if !arguments.hide.is_empty() || !arguments.tmpfs.is_empty() {
+        layers.extend([Layer::Filesystem, Layer::MountNamespace]);
+    }
+    layers
 }
 
 fn limits(arguments: &SandboxArguments, collector: &mut Collector<'_>) {
@@ -163,7 +221,11 @@ fn network(arguments: &SandboxArguments, collector: &mut Collector<'_>) {
     }
 }
 
-fn files(arguments: &SandboxArguments, collector: &mut Collector<'_>) -> Result<(), Error> {
+fn files(
+    arguments: &SandboxArguments,
+    named: &[Layer],
+    collector: &mut Collector<'_>,
+) -> Result<(), Error> {
     for (paths, access) in [(&arguments.ro, Access::ReadOnly), (&arguments.rw, Access::ReadWrite)] {
         for option in paths {
             let (source, target) = split(option);
@@ -177,7 +239,7 @@ fn files(arguments: &SandboxArguments, collector: &mut Collector<'_>) -> Result<
                 source,
                 access,
                 noexec: false,
-                map_owner: access == Access::ReadWrite,
+                map_owner: true,
                 unless_home: false,
             };
             collector.mount(checked(target, kind, access.as_str())?);
@@ -190,6 +252,11 @@ fn files(arguments: &SandboxArguments, collector: &mut Collector<'_>) -> Result<
         let bytes = bytes.map_err(|problem| usage("--tmpfs", option, &problem.message))?;
         let kind = MountKind::Tmpfs { size: bytes, mode: None, noexec: false };
         collector.mount(checked(escaped(&absolute(path)?)?, kind, "tmpfs")?);
+        if !named.contains(&Layer::Filesystem) {
+            // It covers what is there, and must not fail to.
+            collector.fragment("--tmpfs", "enforcement.filesystem", "required");
+            collector.fragment("--tmpfs", "enforcement.mount-namespace", "required");
+        }
     }
     for path in &arguments.hide {
         let mut profile = Profile::default();

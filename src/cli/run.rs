@@ -1,12 +1,10 @@
 //! `ringfence run`.
 
-use std::io::IsTerminal;
-
 use super::args::RunArguments;
 use super::report_file::Destination;
-use super::{render, request};
+use super::{output, render, request};
 use crate::error::Error;
-use crate::launch::{self, Chosen, Observer};
+use crate::launch::{self, Chosen, Observer, Policies};
 use crate::plan::Status;
 use crate::policy::ProfileIdentity;
 use crate::profile::vocabulary::Level;
@@ -27,7 +25,8 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             tell(arguments, &report);
             report
         }
-        Err((error, identity, level)) => {
+        Err(failure) => {
+            let (error, identity, level) = *failure;
             render::error(&error);
             let command = request::command_text(&arguments.command);
             Report::of_error(identity, level, command, &error)
@@ -43,21 +42,28 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
     report.exit_code
 }
 
-type Failure = (Error, ProfileIdentity, Level);
+type Failure = Box<(Error, ProfileIdentity, Level)>;
 
 fn attempt(arguments: &RunArguments) -> Result<Report, Failure> {
-    let color = std::io::stderr().is_terminal();
+    let color = output::error_has_color();
     let unknown =
         || ProfileIdentity { name: arguments.sandbox.profile.clone(), ..Default::default() };
-    let request = request::resolve(&arguments.sandbox, color)
-        .map_err(|error| (error, unknown(), Level::Basic))?;
-    let (identity, level) = match request.policies.first() {
-        Some(policy) => (policy.profile.clone(), policy.level),
-        None => (unknown(), Level::Basic),
-    };
+    let first = request::resolve_first(&arguments.sandbox, color)
+        .and_then(|request| request.policies.into_iter().next().ok_or_else(no_profile))
+        .map_err(|error| Box::new((error, unknown(), Level::Basic)))?;
+    let (identity, level) = (first.profile.clone(), first.level);
     let mut teller = Teller { quiet: arguments.quiet, verbose: arguments.verbose };
-    launch::run(&request.policies, &arguments.command, &mut teller)
-        .map_err(|error| (error, identity, level))
+    // What may take the profile's place is read only when this host can't enforce it.
+    let mut policies = Policies::new(first, || {
+        let all = request::resolve(&arguments.sandbox, color)?.policies;
+        Ok(all.into_iter().skip(1).collect())
+    });
+    launch::run(&mut policies, &arguments.command, &mut teller)
+        .map_err(|error| Box::new((error, identity, level)))
+}
+
+fn no_profile() -> Error {
+    Error::Usage("there is no profile to enforce".to_owned())
 }
 
 /// Says on standard error what the user should know before the command speaks.
@@ -67,7 +73,7 @@ struct Teller {
 }
 
 impl Observer for Teller {
-    fn planned(&mut self, chosen: &Chosen<'_>) {
+    fn planned(&mut self, chosen: &Chosen) {
         if self.quiet {
             return;
         }

@@ -27,7 +27,7 @@ macro_rules! built_in {
 }
 
 built_in! {
-    "default", "ci", "untrusted", "compute", "network-client", "landlock-only",
+    "default", "ci", "untrusted", "compute", "network-client", "landlock-only", "ci-landlock", "system",
 }
 
 /// How large a profile may be. The largest useful ones have a few kilobytes.

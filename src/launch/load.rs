@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::policy::{Context, Policy, ProfileIdentity, validate};
 use crate::profile::diagnostic::{Diagnostic, Located, render};
 use crate::profile::expand::Variables;
-use crate::profile::layering::{Loaded, overlay, resolve};
+use crate::profile::layering::{Loaded, overlay, resolve, resolve_first};
 use crate::profile::model::Profile;
 use crate::profile::source::Sources;
 
@@ -18,6 +18,15 @@ use crate::profile::source::Sources;
 /// [`Error::Profile`] with every problem of every file.
 pub fn load(library: &mut Library, reference: &str, color: bool) -> Result<Loaded, Error> {
     resolve(library, reference)
+        .map_err(|failure| profile_error(&failure.diagnostics, &failure.sources, color))
+}
+
+/// Loads a profile without those that may take its place.
+///
+/// # Errors
+/// [`Error::Profile`] with every problem of every file.
+pub fn load_first(library: &mut Library, reference: &str, color: bool) -> Result<Loaded, Error> {
+    resolve_first(library, reference)
         .map_err(|failure| profile_error(&failure.diagnostics, &failure.sources, color))
 }
 

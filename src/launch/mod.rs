@@ -1,10 +1,14 @@
 //! Room 4, the facade: from policies to a finished run and its report.
 
+pub mod check;
+pub mod doctor;
+pub mod explain;
 pub mod library;
 pub mod load;
 mod outcome;
 
 use std::ffi::OsString;
+use std::rc::Rc;
 
 use crate::error::{Contradiction, Error};
 use crate::os;
@@ -17,15 +21,47 @@ pub use os::Effort;
 
 /// A plan that this host can enforce, and how it was chosen.
 #[derive(Clone, Debug)]
-pub struct Chosen<'a> {
+pub struct Chosen {
     /// The policy that it is a plan of.
-    pub policy: &'a Policy,
+    pub policy: Rc<Policy>,
     /// The plan.
     pub plan: Plan,
     /// What it is based on.
     pub facts: HostFacts,
     /// The profile that was asked for, where another takes its place.
     pub instead_of: Option<Replaced>,
+}
+
+/// Policies in order of preference. The first is at hand; the rest may be worked out only when the
+/// first can't be enforced.
+pub struct Policies<'a> {
+    made: Vec<Rc<Policy>>,
+    rest: Option<Box<Rest<'a>>>,
+}
+
+/// Works out the policies after the first.
+type Rest<'a> = dyn FnOnce() -> Result<Vec<Policy>, Error> + 'a;
+
+impl<'a> Policies<'a> {
+    /// A first choice, and how to get the rest.
+    pub fn new(first: Policy, rest: impl FnOnce() -> Result<Vec<Policy>, Error> + 'a) -> Self {
+        Self { made: vec![Rc::new(first)], rest: Some(Box::new(rest)) }
+    }
+
+    fn get(&mut self, index: usize) -> Result<Option<Rc<Policy>>, Error> {
+        if index == self.made.len()
+            && let Some(rest) = self.rest.take()
+        {
+            self.made.extend(rest()?.into_iter().map(Rc::new));
+        }
+        Ok(self.made.get(index).cloned())
+    }
+}
+
+impl From<Vec<Policy>> for Policies<'_> {
+    fn from(policies: Vec<Policy>) -> Self {
+        Self { made: policies.into_iter().map(Rc::new).collect(), rest: None }
+    }
 }
 
 /// What was learned of the host by launches that failed.
@@ -35,30 +71,34 @@ struct Knowledge(Vec<Contradiction>);
 /// Takes the first of `policies` that this host can enforce in full.
 ///
 /// # Errors
-/// [`Error::Refused`] with what is missing for the first, when none can be enforced.
-pub fn choose(policies: &[Policy], effort: Effort) -> Result<Chosen<'_>, Error> {
+/// [`Error::Refused`] with what is missing for the first, when none can be enforced, or with what
+/// is wrong in one that was to be tried.
+pub fn choose(policies: &mut Policies<'_>, effort: Effort) -> Result<Chosen, Error> {
     choose_knowing(policies, effort, &Knowledge::default())
 }
 
-fn choose_knowing<'a>(
-    policies: &'a [Policy],
+fn choose_knowing(
+    policies: &mut Policies<'_>,
     effort: Effort,
     knowledge: &Knowledge,
-) -> Result<Chosen<'a>, Error> {
+) -> Result<Chosen, Error> {
     let mut first: Option<Refusal> = None;
-    for policy in policies {
-        let mut facts = os::facts(policy, effort);
+    let mut index = 0;
+    while let Some(policy) = policies.get(index)? {
+        index += 1;
+        let mut facts = os::facts(&policy, effort);
         for contradiction in &knowledge.0 {
             contradiction.correct(&mut facts);
         }
-        match crate::plan::build(policy, &facts) {
+        match crate::plan::build(&policy, &facts) {
             Ok(mut plan) => {
                 let instead_of = first.map(|refusal| {
-                    plan.notes.insert(0, replacement_note(&refusal, policy));
+                    plan.notes.insert(0, replacement_note(&refusal, &policy));
                     Replaced { profile: refusal.profile, problems: refusal.problems }
                 });
                 return Ok(Chosen { policy, plan, facts, instead_of });
             }
+            Err(refusal) if refusal.is_mistake => return Err(Error::Refused(refusal)),
             Err(refusal) => first = first.or(Some(refusal)),
         }
     }
@@ -79,7 +119,7 @@ fn replacement_note(refusal: &Refusal, policy: &Policy) -> String {
 /// How a run is watched and told of.
 pub trait Observer {
     /// Called once, when the plan is final and before anything is started.
-    fn planned(&mut self, chosen: &Chosen<'_>);
+    fn planned(&mut self, chosen: &Chosen);
 }
 
 /// Runs a command by the first of `policies` that this host can enforce, and waits for its end.
@@ -90,7 +130,7 @@ pub trait Observer {
 /// # Errors
 /// Nothing was run: refused, or a step failed.
 pub fn run(
-    policies: &[Policy],
+    policies: &mut Policies<'_>,
     words: &[OsString],
     observer: &mut dyn Observer,
 ) -> Result<Report, Error> {
@@ -105,7 +145,7 @@ pub fn run(
         let signals = os::Signals::take();
         let mut running = match os::spawn(&mut prepared, &chosen.facts) {
             Ok(running) => running,
-            Err(error) => match &error.contradiction {
+            Err(error) => match error.contradiction.as_deref() {
                 Some(contradiction) if !knowledge.0.contains(contradiction) => {
                     knowledge.0.push(contradiction.clone());
                     continue;
@@ -122,12 +162,7 @@ pub fn run(
     }
 }
 
-fn report(
-    chosen: &Chosen<'_>,
-    words: &[OsString],
-    limits: Vec<HeldLimit>,
-    ended: os::Ended,
-) -> Report {
+fn report(chosen: &Chosen, words: &[OsString], limits: Vec<HeldLimit>, ended: os::Ended) -> Report {
     let outcome = outcome::classify(&ended, &chosen.plan);
     let exit_code =
         ended.failure.as_ref().map_or_else(|| outcome.exit_code(), |error| error.exit_code());

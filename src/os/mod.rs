@@ -7,8 +7,9 @@ pub mod linux;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    CommandLine, Ended, Signals, duplicate_descriptor, facts, home_of, is_root, is_setuid,
-    limits_in_force, only_root_writes, prepare, spawn, sweep, user_id, wait,
+    CommandLine, Ended, FORWARDED_NAMES, Signals, duplicate_descriptor, facts, home_of, is_root,
+    is_setuid, limits_in_force, only_root_writes, prepare, spawn, surroundings, sweep, user_id,
+    wait,
 };
 
 #[cfg(target_os = "linux")]

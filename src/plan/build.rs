@@ -1,12 +1,14 @@
 //! Decides, layer by layer, what is enforced, replaced, left out or refused.
 
+use std::path::PathBuf;
+
 use super::facts::{Cause, HostFacts};
 use super::step::{IdMap, Ids, Step};
 use super::{Expected, LayerState, Plan, Problem, Refusal, Status, Supervision};
 use super::{filesystem, identity, landlock, limits, namespaces, order};
 use crate::policy::Policy;
 use crate::policy::seccomp::{SeccompPolicy, Verdict};
-use crate::profile::vocabulary::{Enforcement, Layer, Namespace};
+use crate::profile::vocabulary::{Enforcement, Layer, Namespace, NetworkMode};
 
 /// Plans a run: what this host can enforce of the policy, in which steps.
 ///
@@ -21,6 +23,7 @@ pub fn build(policy: &Policy, facts: &HostFacts) -> Result<Plan, Refusal> {
     limits::plan(&mut builder);
     landlock::plan(&mut builder);
     builder.seccomp();
+    builder.session();
     builder.process_tree();
     builder.finish()
 }
@@ -32,6 +35,8 @@ pub(super) struct Builder<'a> {
     pub(super) steps: Vec<Step>,
     pub(super) expected: Expected,
     pub(super) notes: Vec<String>,
+    /// Targets that a private directory stands in for.
+    pub(super) private: Vec<PathBuf>,
     /// Namespaces that will be made.
     pub(super) namespaces: Vec<Namespace>,
     /// The mapping of the user namespace, if one is made.
@@ -42,6 +47,7 @@ pub(super) struct Builder<'a> {
     pub(super) guarded: Vec<std::path::PathBuf>,
     layers: Vec<LayerState>,
     problems: Vec<Problem>,
+    is_mistake: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -52,12 +58,14 @@ impl<'a> Builder<'a> {
             steps: Vec::new(),
             expected: Expected::default(),
             notes: policy.notes.clone(),
+            private: Vec::new(),
             namespaces: Vec::new(),
             id_map: None,
             ids: Ids { uid: facts.caller.uid, gid: facts.caller.gid },
             guarded: Vec::new(),
             layers: Vec::new(),
             problems: Vec::new(),
+            is_mistake: false,
         }
     }
 
@@ -74,12 +82,13 @@ impl<'a> Builder<'a> {
     /// Adds a reason for not running that no enforcement setting can waive: the profile asks for
     /// something that makes no sense on this host.
     pub(super) fn refuse(&mut self, layer: Layer, cause: Cause) {
+        self.is_mistake = true;
         self.problems.push(Problem { layer, cause });
     }
 
-    /// Whether a layer was decided to be missing.
-    pub(super) fn last_is_missing(&self, layer: Layer) -> bool {
-        self.layers.iter().any(|s| s.layer == layer && s.status == Status::Unavailable)
+    /// The user that the command is for the host.
+    pub(super) fn outside_uid(&self) -> u32 {
+        self.id_map.map_or(self.ids.uid, |map| map.outside.uid)
     }
 
     /// What was decided last.
@@ -119,20 +128,41 @@ impl<'a> Builder<'a> {
 
     /// The host can't give the layer: a refusal if it is required, else it is left out.
     pub(super) fn missing(&mut self, layer: Layer, cause: Cause) {
+        self.missing_for(layer, vec![cause]);
+    }
+
+    /// The same for several reasons, each of which makes a refusal; at least one.
+    pub(super) fn missing_for(&mut self, layer: Layer, causes: Vec<Cause>) {
         if self.policy.enforcement.get(layer) == Enforcement::Required {
-            self.problems.push(Problem { layer, cause: cause.clone() });
+            self.problems
+                .extend(causes.iter().map(|cause| Problem { layer, cause: cause.clone() }));
         }
-        self.decide(layer, Status::Unavailable).cause = Some(cause);
+        let state = self.decide(layer, Status::Unavailable);
+        let mut causes = causes.into_iter();
+        state.cause = causes.next();
+        state.details.extend(causes.map(|cause| cause.found));
     }
 
     /// The host can't give the layer, but something weaker: a refusal if the layer is required.
     pub(super) fn fallback(&mut self, layer: Layer, mechanism: impl Into<String>, cause: Cause) {
+        self.fallbacks(layer, mechanism, vec![cause]);
+    }
+
+    /// The same for several reasons, each of which makes a refusal; at least one.
+    pub(super) fn fallbacks(
+        &mut self,
+        layer: Layer,
+        mechanism: impl Into<String>,
+        causes: Vec<Cause>,
+    ) {
         if self.policy.enforcement.get(layer) == Enforcement::Required {
-            return self.missing(layer, cause);
+            return self.missing_for(layer, causes);
         }
         let state = self.decide(layer, Status::Fallback);
         state.mechanism = Some(mechanism.into());
-        state.cause = Some(cause);
+        let mut causes = causes.into_iter();
+        state.cause = causes.next();
+        state.details.extend(causes.map(|cause| cause.found));
     }
 
     /// Adds what a decided layer does or doesn't cover.
@@ -145,7 +175,6 @@ impl<'a> Builder<'a> {
     fn process_boundary(&mut self) {
         let process = &self.policy.process;
         self.steps.extend([
-            Step::NewSession,
             Step::Stdio(process.stdin),
             Step::ChangeDirectory(process.cwd.clone()),
             Step::StartTarget,
@@ -155,7 +184,6 @@ impl<'a> Builder<'a> {
             Step::Exec,
         ]);
         self.steps.extend(process.umask.map(Step::SetUmask));
-        self.session();
         // Descriptors that weren't declared are closed even where the layer is off: what is
         // switched off then is nothing but the claim.
         self.steps.push(Step::CloseDescriptors(process.descriptors.clone()));
@@ -186,24 +214,37 @@ impl<'a> Builder<'a> {
     }
 
     fn session(&mut self) {
-        if !self.wants(Layer::Session) {
-            return self.off(Layer::Session);
+        let layer = Layer::Session;
+        if !self.wants(layer) {
+            return self.off(layer);
         }
-        self.steps.push(Step::TargetSession);
+        self.steps.extend([Step::NewSession, Step::TargetSession]);
         // CAP_SYS_ADMIN over the terminal's namespace passes the kernel's check that a process
         // only types into its own controlling terminal, so a filter has to forbid the request.
-        let guard = self.facts.caller.has(identity::CAP_SYS_ADMIN)
-            && !self.wants(Layer::Seccomp)
-            && self.facts.seccomp.is_usable()
-            && self.facts.arch.is_some();
-        if guard {
+        if !self.facts.caller.has(identity::CAP_SYS_ADMIN) || self.is_enforced(Layer::Seccomp) {
+            self.enforced(layer, "setsid(2)");
+        } else if self.facts.seccomp.is_usable() && self.facts.arch.is_some() {
             let policy = SeccompPolicy::guard();
-            self.steps.push(Step::Seccomp { policy, layer: Layer::Session });
+            self.steps.push(Step::Seccomp { policy, layer });
             self.expected.seccomp = true;
-            self.enforced(Layer::Session, "setsid(2), and a filter of TIOCSTI and TIOCLINUX");
+            self.enforced(layer, "setsid(2), and a filter of TIOCSTI and TIOCLINUX");
+        } else if self.loses(identity::CAP_SYS_ADMIN) {
+            self.enforced(layer, "setsid(2)");
         } else {
-            self.enforced(Layer::Session, "setsid(2)");
+            let cause = Cause::new(
+                "a command with CAP_SYS_ADMIN could type into the caller's terminal, and no filter \
+                 of system calls can be had here to forbid that",
+                "run it as another user or without capabilities: --level user-based",
+            );
+            self.fallback(layer, "setsid(2) alone", cause);
         }
+    }
+
+    /// Whether the command is without a capability that the caller has.
+    fn loses(&self, capability: u8) -> bool {
+        let emptied = self.expected.capabilities;
+        self.namespaces.contains(&Namespace::User)
+            || emptied.is_some_and(|sets| sets.kept >> capability & 1 == 0)
     }
 
     fn seccomp(&mut self) {
@@ -227,15 +268,23 @@ impl<'a> Builder<'a> {
                     format!("the filter denies {call}, which starting any command needs"),
                     format!("add \"{call}\" to seccomp.allow in the profile"),
                 );
-                self.problems.push(Problem { layer: Layer::Seccomp, cause });
+                self.refuse(Layer::Seccomp, cause);
             }
         }
-        self.steps.push(Step::Seccomp { policy: policy.clone(), layer: Layer::Seccomp });
+        let stands_in = self.policy.network == NetworkMode::None
+            && !self.namespaces.contains(&Namespace::Network);
+        let policy = if stands_in { policy.clone().without_network() } else { policy.clone() };
+        self.steps.push(Step::Seccomp { policy, layer: Layer::Seccomp });
         self.expected.seccomp = true;
         self.enforced(
             Layer::Seccomp,
             format!("seccomp(2) filter for {}, installed last", arch.name()),
         );
+        if stands_in {
+            let text = "no network: it refuses sockets other than UNIX and netlink ones";
+            self.detail(Layer::Seccomp, text);
+            self.detail(Layer::NetworkNamespace, "seccomp stands in: no IPv4 and IPv6 sockets");
+        }
     }
 
     fn process_tree(&mut self) {
@@ -253,7 +302,8 @@ impl<'a> Builder<'a> {
     fn finish(mut self) -> Result<Plan, Refusal> {
         if !self.problems.is_empty() {
             let profile = self.policy.profile.clone();
-            return Err(Refusal { profile, problems: self.problems });
+            let Self { problems, is_mistake, .. } = self;
+            return Err(Refusal { profile, problems, is_mistake });
         }
         self.steps.push(Step::Clone(self.namespaces.clone()));
         order::arrange(&mut self.steps);
@@ -265,6 +315,7 @@ impl<'a> Builder<'a> {
             layers: self.layers,
             notes: self.notes,
             steps: self.steps,
+            private: self.private,
             expected: self.expected,
             mount_attributes: self.facts.mount_attributes.is_usable(),
             supervision: Supervision {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::build::Builder;
-use super::facts::{Cause, PathFact};
+use super::facts::{Cause, PathFact, Support};
+use super::ground::Ground;
 use super::identity::CAP_SYS_ADMIN;
 use super::step::{Bind, Ids, NewRoot, OwnerMap, Remount, Step, Tmpfs};
 use crate::policy::filesystem::{Mount, MountKind, Root};
@@ -46,14 +47,16 @@ const DEVICE_TMPFS_BYTES: u64 = 64 * 1024;
 const SHARED_MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(super) fn plan(builder: &mut Builder<'_>) {
-    if !builder.wants(Layer::Filesystem) {
-        for layer in [Layer::Filesystem, Layer::Root, Layer::Masks] {
-            builder.off(layer);
-        }
-        return;
-    }
-    let missing = unsupported(builder);
-    if let Some(cause) = missing {
+    // Roots and masks are parts of a view: without one they can't be had.
+    let cause = if builder.wants(Layer::Filesystem) {
+        unsupported(builder)
+    } else {
+        Some(Cause::new(
+            "it is a part of the layer filesystem, which is switched off",
+            "switch it off too, or the layer filesystem on: see --enforcement",
+        ))
+    };
+    if let Some(cause) = cause {
         for layer in [Layer::Filesystem, Layer::Root, Layer::Masks] {
             if builder.wants(layer) {
                 builder.missing(layer, cause.clone());
@@ -97,21 +100,15 @@ fn unsupported(builder: &Builder<'_>) -> Option<Cause> {
         ));
     }
     let proc = wants_proc.then_some(&facts.fresh_proc);
-    [Some(&facts.mount_descriptors), proc]
-        .into_iter()
-        .flatten()
-        .find_map(|support| support.cause())
-        .cloned()
+    facts.mount_descriptors.cause().or_else(|| proc.and_then(Support::cause)).cloned()
 }
 
 /// The view in the making.
 struct View {
     /// Whether the root is a tree of the host, whose directories are already there.
     tree: bool,
-    /// Directories known to be in the new root, made or to be found there.
-    made: BTreeSet<PathBuf>,
-    /// Trees of the host inside the sandbox: nothing is made in them.
-    foreign: Vec<PathBuf>,
+    /// What may be made where.
+    ground: Ground,
 }
 
 impl View {
@@ -130,7 +127,7 @@ impl View {
                 format!("filesystem.root: {} isn't a directory", path.display()),
                 "name the directory of a root file system",
             );
-            builder.missing(Layer::Root, cause);
+            builder.refuse(Layer::Root, cause);
         }
         let tree = match &root {
             NewRoot::Empty => None,
@@ -143,11 +140,7 @@ impl View {
             remount(builder, source, &read_only);
         }
         let tree = tree.is_some();
-        Self {
-            tree,
-            made: BTreeSet::from([PathBuf::from("/")]),
-            foreign: if tree { vec![PathBuf::from("/")] } else { Vec::new() },
-        }
+        Self { tree, ground: Ground::new(tree) }
     }
 
     fn plan(mut self, builder: &mut Builder<'_>) {
@@ -165,6 +158,8 @@ impl View {
         }
         if builder.wants(Layer::Masks) {
             self.masks(builder);
+        } else {
+            builder.off(Layer::Masks);
         }
     }
 
@@ -186,17 +181,13 @@ impl View {
             builder.off(layer);
             builder.detail(layer, "the profile shows the host's root (filesystem.root: host)");
         } else if builder.wants(Layer::Root) {
-            if builder.last_is_missing(Layer::Root) {
-                return;
-            }
             builder.enforced(Layer::Root, "pivot_root(2), the host's root let go of");
         } else {
             builder.off(Layer::Root);
-        }
-        if builder.wants(Layer::Masks) {
-            builder.enforced(Layer::Masks, "parts of /proc and /sys covered or read-only");
-        } else {
-            builder.off(Layer::Masks);
+            if builder.policy.filesystem.root != Root::Host {
+                let text = "the host's root is shown: the one that the profile names is off";
+                builder.detail(Layer::Root, text);
+            }
         }
     }
 
@@ -229,7 +220,7 @@ impl View {
             }
             MountKind::Proc => {
                 self.directory(builder, &mount.target);
-                self.foreign.push(mount.target.clone());
+                self.ground.give_to_host(&mount.target);
                 builder.steps.push(Step::Proc(mount.target.clone()));
             }
             MountKind::Dev => self.dev(builder, &mount.target),
@@ -250,17 +241,22 @@ impl View {
             && same_place
             && !bind.writable
             && bind.executable
-            && self.is_plain(&bind.target)
+            && self.ground.is_untouched(&bind.target)
         {
             return; // The read-only root shows it already.
         }
         if let PathFact::Link { text, .. } = &fact
             && same_place
-            && !self.tree
             && !bind.writable
-            && self.will_show(builder, &bind.source, text)
+            && !self.ground.is_the_hosts(&bind.target)
+            && will_show(builder, &bind, text)
         {
+            if is_in_same_place(builder, &bind.target) {
+                return; // The link itself is shown by the tree it is in.
+            }
             self.parents(builder, &bind.target);
+            // What is mounted below goes where the link leads: nothing is made here.
+            self.ground.give_to_host(&bind.target);
             builder.steps.push(Step::Symlink { path: bind.target, text: text.clone() });
             return;
         }
@@ -271,11 +267,11 @@ impl View {
             self.directory(builder, &bind.target);
         } else {
             self.parents(builder, &bind.target);
-            if !self.is_foreign(&bind.target) {
+            if !self.ground.is_the_hosts(&bind.target) {
                 builder.steps.push(Step::EmptyFile(bind.target.clone()));
             }
         }
-        self.foreign.push(bind.target.clone());
+        self.ground.give_to_host(&bind.target);
         push_bind(builder, bind);
     }
 
@@ -287,28 +283,8 @@ impl View {
         builder.refuse(Layer::Filesystem, cause);
     }
 
-    /// Whether the root shows the path unchanged: nothing private was mounted at or above it.
-    fn is_plain(&self, path: &Path) -> bool {
-        self.foreign.iter().chain(&self.made).filter(|at| path.starts_with(at)).count() <= 2
-    }
-
-    /// Whether what a link at `path` says leads to something another mount shows.
-    fn will_show(&self, builder: &Builder<'_>, path: &Path, text: &Path) -> bool {
-        let base = path.parent().unwrap_or(Path::new("/"));
-        let Some(end) = normalize(&base.join(text)) else { return false };
-        builder.policy.filesystem.mounts.iter().any(|mount| {
-            mount.target != path
-                && end.starts_with(&mount.target)
-                && matches!(&mount.kind, MountKind::Bind { source, .. } if *source == mount.target)
-        })
-    }
-
     fn tmpfs(&mut self, builder: &mut Builder<'_>, tmpfs: Tmpfs) {
-        let target = &tmpfs.target;
-        // What was made below is covered now.
-        self.made.retain(|path| !path.starts_with(target));
-        self.foreign.retain(|path| !path.starts_with(target));
-        self.made.insert(target.clone());
+        self.ground.clear(&tmpfs.target);
         builder.steps.push(Step::Tmpfs(tmpfs));
     }
 
@@ -319,6 +295,7 @@ impl View {
         for name in DEVICES {
             let (source, target) = (Path::new("/dev").join(name), target.join(name));
             builder.steps.push(Step::EmptyFile(target.clone()));
+            self.ground.give_to_host(&target);
             let bind = Bind {
                 source,
                 target,
@@ -346,48 +323,70 @@ impl View {
     /// Makes the directory a mount goes on, unless a tree of the host has to have it.
     fn directory(&mut self, builder: &mut Builder<'_>, path: &Path) {
         self.parents(builder, path);
-        if !self.is_foreign(path) && self.made.insert(path.to_owned()) {
+        self.make(builder, path);
+    }
+
+    fn parents(&mut self, builder: &mut Builder<'_>, path: &Path) {
+        let parents: Vec<_> = path.ancestors().skip(1).collect();
+        for parent in parents.into_iter().rev() {
+            self.make(builder, parent);
+        }
+    }
+
+    fn make(&mut self, builder: &mut Builder<'_>, path: &Path) {
+        if self.ground.needs(path) {
             builder.steps.push(Step::Directory { path: path.to_owned(), mode: 0o755 });
         }
     }
 
-    fn parents(&mut self, builder: &mut Builder<'_>, path: &Path) {
-        let mut parents: Vec<_> = path.ancestors().skip(1).collect();
-        parents.reverse();
-        for parent in parents {
-            if !self.is_foreign(parent) && self.made.insert(parent.to_owned()) {
-                builder.steps.push(Step::Directory { path: parent.to_owned(), mode: 0o755 });
-            }
-        }
-    }
-
-    /// Whether the deepest thing mounted at or above `path` is a tree of the host.
-    fn is_foreign(&self, path: &Path) -> bool {
-        let depth = |at: &&PathBuf| at.components().count();
-        let foreign = self.foreign.iter().filter(|at| path.starts_with(at)).max_by_key(depth);
-        let made = self.made.iter().filter(|at| path.starts_with(at)).max_by_key(depth);
-        match (foreign, made) {
-            (Some(foreign), Some(made)) => depth(&foreign) >= depth(&made),
-            (foreign, _) => foreign.is_some(),
-        }
-    }
-
     fn masks(&self, builder: &mut Builder<'_>) {
-        let shown = |path: &&str| {
-            let mounts = &builder.policy.filesystem.mounts;
-            let mounted = mounts.iter().any(|mount| Path::new(path).starts_with(&mount.target));
-            self.tree || mounted
-        };
         let layer = Layer::Masks;
-        let read_only: Vec<_> = PROC_READ_ONLY.into_iter().filter(shown).collect();
-        let masked: Vec<_> = MASKED.into_iter().filter(shown).collect();
-        for path in read_only {
-            builder.steps.push(Step::ReadOnly { path: PathBuf::from(path), layer });
+        let shown = |paths: &[&str]| -> Vec<PathBuf> {
+            paths.iter().flat_map(|path| self.places_of(builder, Path::new(path))).collect()
+        };
+        let (read_only, masked) = (shown(&PROC_READ_ONLY), shown(&MASKED));
+        if read_only.is_empty() && masked.is_empty() {
+            return builder.nothing_to_enforce(layer, "neither /proc nor /sys is visible");
         }
-        for path in masked {
-            builder.steps.push(Step::Mask { path: PathBuf::from(path), layer });
-        }
+        builder.steps.extend(read_only.into_iter().map(|path| Step::ReadOnly { path, layer }));
+        builder.steps.extend(masked.into_iter().map(|path| Step::Mask { path, layer }));
+        builder.enforced(layer, "parts of /proc and /sys covered or read-only");
     }
+
+    /// Where in the sandbox a path of the host, or of a fresh `/proc`, may be seen.
+    fn places_of(&self, builder: &Builder<'_>, path: &Path) -> Vec<PathBuf> {
+        let below = |mount: &Mount| {
+            let source = match &mount.kind {
+                MountKind::Bind { source, .. } => source,
+                MountKind::Proc => Path::new("/proc"),
+                MountKind::Tmpfs { .. } | MountKind::Dev => return None,
+            };
+            path.strip_prefix(source).ok().map(|rest| mount.target.join(rest))
+        };
+        let root = self.tree.then(|| path.to_owned());
+        let places: BTreeSet<PathBuf> = root
+            .into_iter()
+            .chain(builder.policy.filesystem.mounts.iter().filter_map(below))
+            .collect();
+        places.into_iter().collect()
+    }
+}
+
+/// Whether what the link at a bind's source says leads to something that is shown at the same place
+/// and in the same way, so that a link does what the bind would.
+fn will_show(builder: &Builder<'_>, bind: &Bind, text: &Path) -> bool {
+    let base = bind.source.parent().unwrap_or(Path::new("/"));
+    let Some(end) = normalize(&base.join(text)) else { return false };
+    let above = builder.policy.filesystem.mount_above(&end);
+    above.is_some_and(|mount| match &mount.kind {
+        MountKind::Bind { source, access, noexec, .. } => {
+            mount.target != bind.target
+                && *source == mount.target
+                && *access == Access::ReadOnly
+                && *noexec != bind.executable
+        }
+        MountKind::Tmpfs { .. } | MountKind::Proc | MountKind::Dev => false,
+    })
 }
 
 /// A tmpfs of `/dev`: no programs in it.
@@ -397,6 +396,9 @@ fn device_tmpfs(target: &Path, size: u64, mode: u32, owner: Option<Ids>) -> Tmpf
 }
 
 fn push_bind(builder: &mut Builder<'_>, bind: Bind) {
+    if builder.facts.mount_attributes.is_usable() {
+        return builder.steps.push(Step::Bind(bind));
+    }
     let allowed = Remount {
         path: bind.target.clone(),
         writable: bind.writable,
@@ -423,6 +425,14 @@ fn remount(builder: &mut Builder<'_>, source: &Path, allowed: &Remount) {
     }
 }
 
+/// Whether `path` is inside a directory that the sandbox shows where the host has it.
+fn is_in_same_place(builder: &Builder<'_>, path: &Path) -> bool {
+    let above = path.parent().and_then(|parent| builder.policy.filesystem.mount_above(parent));
+    above.is_some_and(
+        |mount| matches!(&mount.kind, MountKind::Bind { source, .. } if *source == mount.target),
+    )
+}
+
 fn is_directory(builder: &Builder<'_>, path: &Path) -> bool {
     builder.facts.paths.get(path).is_some_and(PathFact::is_directory)
 }
@@ -431,17 +441,19 @@ fn is_directory(builder: &Builder<'_>, path: &Path) -> bool {
 /// the caller is mapped.
 fn owner_map(builder: &mut Builder<'_>, bind: &Bind, fact: &PathFact) -> Option<OwnerMap> {
     let caller = &builder.facts.caller;
-    if builder.id_map.is_some() || builder.ids.uid == caller.uid {
+    if builder.outside_uid() == caller.uid {
         return None; // The command works with the caller's files as they are.
     }
     let (PathFact::Directory { owner } | PathFact::File { owner }) = fact else { return None };
     if *owner != caller.uid {
         return None;
     }
-    if !caller.has(CAP_SYS_ADMIN) || !builder.facts.mount_attributes.is_usable() {
+    // The kernel asks for the privilege over the file system, which a user namespace doesn't give.
+    if !caller.has(CAP_SYS_ADMIN) || builder.id_map.is_some() {
         builder.notes.push(format!(
             "{} belongs to user {owner}, and the command runs as user {}: it can only do there \
-             what others may (mapping owners needs Linux 5.12); to run it as the owner: --user {owner}",
+             what others may (mapping owners needs CAP_SYS_ADMIN, and no user namespace); \
+             to run it as the owner: --user {owner}",
             bind.source.display(),
             builder.ids.uid,
         ));

@@ -16,6 +16,10 @@ pub(super) const CAP_SYS_ADMIN: u8 = 21;
 /// The user and group that own nothing, by Linux convention (`nobody`, overflow ids).
 const NOBODY: u32 = 65_534;
 
+/// How many supplementary groups a policy can ask for: the process that has them reads them back
+/// into a place of this size.
+const MOST_GROUPS: usize = 64;
+
 /// Whether the caller can run a command as another user without a user namespace.
 pub(super) fn can_switch_user(facts: &HostFacts) -> bool {
     facts.caller.has(CAP_SETUID) && facts.caller.has(CAP_SETGID)
@@ -31,7 +35,7 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
         builder.off(Layer::User);
     }
     if builder.namespaces.contains(&Namespace::User) && builder.id_map.is_none() {
-        // The user layer is off, but namespaces need a mapping: the caller's own ids.
+        // Without the user layer namespaces still need a mapping: the caller's own ids.
         map_ids(builder, builder.ids);
     }
     capabilities(builder);
@@ -56,7 +60,15 @@ fn requested_ids(builder: &Builder<'_>) -> Result<(Option<Ids>, Vec<u32>), Cause
         }
     };
     let gid = identity.gid.as_ref().map(group).transpose()?.or(primary);
-    let groups = identity.groups.iter().map(group).collect::<Result<_, _>>()?;
+    let mut groups = identity.groups.iter().map(group).collect::<Result<Vec<_>, _>>()?;
+    groups.sort_unstable();
+    groups.dedup();
+    if groups.len() > MOST_GROUPS {
+        return Err(Cause::new(
+            format!("{} supplementary groups can't be confirmed once they are set", groups.len()),
+            format!("name at most {MOST_GROUPS} in user.groups"),
+        ));
+    }
     let ids = match (uid, gid) {
         (None, None) => None,
         (uid, gid) => {
@@ -112,6 +124,7 @@ fn user(builder: &mut Builder<'_>, ids: Option<Ids>, groups: Vec<u32>) {
     let outside = Ids { uid: caller.uid, gid: caller.gid };
     let kept = caller.groups.iter().filter(|group| **group != caller.gid).count();
     map_ids(builder, ids);
+    builder.steps.push(Step::SetIds(ids));
     let mechanism = format!(
         "user namespace: {}:{} inside is {}:{} outside",
         ids.uid, ids.gid, outside.uid, outside.gid
@@ -130,12 +143,20 @@ fn user(builder: &mut Builder<'_>, ids: Option<Ids>, groups: Vec<u32>) {
 
 /// Plans the change of ids by the caller's own capabilities.
 fn switch_user(builder: &mut Builder<'_>, ids: Ids, groups: Vec<u32>) {
+    let in_namespace = builder.namespaces.contains(&Namespace::User);
+    if in_namespace && groups.iter().any(|group| *group != ids.gid) {
+        let cause = Cause::new(
+            "a user namespace maps one group, so that others can't be supplementary ones",
+            "leave user.groups empty, or set namespaces.user to false",
+        );
+        return builder.missing(Layer::User, cause);
+    }
     builder.ids = ids;
     builder.steps.push(Step::SetGroups(groups.clone()));
     builder.steps.push(Step::SetIds(ids));
     builder.expected.ids = Some(ids);
     builder.expected.groups = Some(groups.clone());
-    if builder.namespaces.contains(&Namespace::User) {
+    if in_namespace {
         // Each id maps to itself; the caller's own isn't mapped, so that it is adopted at once.
         builder.id_map = Some(IdMap { inside: ids, outside: ids, keep_setgroups: true });
         builder.steps.push(Step::MapIds(IdMap { inside: ids, outside: ids, keep_setgroups: true }));
@@ -168,44 +189,54 @@ fn map_ids(builder: &mut Builder<'_>, ids: Ids) {
     builder.ids = ids;
     builder.id_map = Some(map);
     builder.steps.push(Step::MapIds(map));
-    builder.steps.push(Step::SetIds(ids));
     builder.expected.ids = Some(ids);
 }
 
 fn capabilities(builder: &mut Builder<'_>) {
-    if !builder.wants(Layer::Capabilities) {
-        return builder.off(Layer::Capabilities);
+    let layer = Layer::Capabilities;
+    if !builder.wants(layer) {
+        return builder.off(layer);
     }
-    let kept = builder.policy.capabilities;
+    let caller = &builder.facts.caller;
+    // A new user namespace gives all of them, over what is in it.
     let in_namespace = builder.namespaces.contains(&Namespace::User);
-    let missing = kept & !builder.facts.caller.capabilities;
-    if missing != 0 && !in_namespace {
-        let cause = Cause::new(
-            "the caller doesn't have a capability that the profile keeps",
-            "start ringfence as root, or take it out of capabilities.keep",
-        );
-        return builder.missing(Layer::Capabilities, cause);
-    }
-    let bounding = in_namespace || builder.facts.caller.has(CAP_SETPCAP);
-    if bounding {
-        builder.steps.extend([Step::DropBoundingSet(kept), Step::LockSecurebits(kept)]);
-        builder.enforced(Layer::Capabilities, "all five sets emptied, securebits locked");
-    } else {
+    let bounding = in_namespace || caller.has(CAP_SETPCAP);
+    let available = match (in_namespace, bounding) {
+        (true, _) => u64::MAX,
+        (false, true) => caller.capabilities,
+        // Keeping any across the change of ids and exec needs the securebits.
+        (false, false) => 0,
+    };
+    let wanted = builder.policy.capabilities;
+    let kept = wanted & available;
+    if !bounding {
         let cause = Cause::new(
             "emptying the bounding set needs CAP_SETPCAP",
             "start ringfence as root, or on a host that allows user namespaces",
         );
         builder.fallback(
-            Layer::Capabilities,
+            layer,
             "four sets emptied; the bounding set stays, and no_new_privs keeps exec from using it",
             cause,
         );
+    } else if kept != wanted {
+        let cause = Cause::new(
+            "the caller doesn't have a capability that the profile keeps",
+            "start ringfence as root, or take it out of capabilities.keep",
+        );
+        builder.fallback(layer, "all five sets emptied but for those that the caller has", cause);
+    } else {
+        builder.enforced(layer, "all five sets emptied, securebits locked");
     }
-    if kept != 0 {
-        builder.detail(Layer::Capabilities, "the profile keeps some: see capabilities.keep");
+    if wanted != 0 {
+        builder.detail(layer, "the profile keeps some: see capabilities.keep");
     }
-    if builder.last_status() != Some(Status::Unavailable) {
-        builder.steps.push(Step::SetCapabilities(kept));
-        builder.expected.capabilities = Some(ExpectedCapabilities { kept, bounding });
+    if builder.last_status() == Some(Status::Unavailable) {
+        return; // Refused.
     }
+    if bounding {
+        builder.steps.extend([Step::DropBoundingSet(kept), Step::LockSecurebits(kept)]);
+    }
+    builder.steps.push(Step::SetCapabilities(kept));
+    builder.expected.capabilities = Some(ExpectedCapabilities { kept, bounding });
 }

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Status;
 use super::build::Builder;
 use super::facts::Cause;
 use super::step::{LandlockPath, LandlockRules, Step};
-use crate::policy::filesystem::{Mount, MountKind};
+use crate::policy::Landlock;
+use crate::policy::filesystem::{Mount, MountKind, Root};
 use crate::profile::vocabulary::{Access, LandlockScope, Layer, NetworkMode};
 
 /// Access rights, from `<linux/landlock.h>`.
@@ -58,57 +60,101 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
     if let Some(cause) = &facts.missing {
         return builder.missing(layer, cause.clone());
     }
-    if let Some(cause) = gap(builder) {
-        return builder.missing(layer, cause);
+    let rules = rules(builder);
+    if rules.handled_fs | rules.handled_net | rules.scoped == 0 {
+        let gaps = gaps(builder);
+        if gaps.is_empty() {
+            return builder
+                .nothing_to_enforce(layer, "the profile names no paths, ports or scopes");
+        }
+        return builder.missing_for(layer, gaps);
     }
+    describe(builder, &rules);
+    if builder.last_status() != Some(Status::Unavailable) {
+        builder.steps.push(Step::Landlock(rules));
+        private_directories(builder);
+    }
+}
+
+/// All that was asked for, as far as this kernel knows it.
+fn rules(builder: &mut Builder<'_>) -> LandlockRules {
+    let facts = &builder.facts.landlock;
     let policy = &builder.policy.landlock;
     let mut rules = LandlockRules {
-        handled_fs: access::ALL_FS & facts.access_fs,
+        handled_fs: if names_files(builder) { access::ALL_FS & facts.access_fs } else { 0 },
         scoped: scopes(builder) & facts.scopes,
         ..LandlockRules::default()
     };
-    file_rules(builder, &mut rules);
     for (ports, right) in
         [(&policy.connect_tcp, access::CONNECT_TCP), (&policy.bind_tcp, access::BIND_TCP)]
     {
-        if let Some(ports) = ports {
+        if let Some(ports) = ports.as_ref().filter(|_| facts.access_net & right != 0) {
             rules.handled_net |= right;
             rules.ports.extend(ports.iter().map(|port| (*port, right)));
         }
     }
-    describe(builder, &rules);
-    builder.steps.push(Step::Landlock(rules));
+    if rules.handled_fs != 0 {
+        file_rules(builder, &mut rules);
+    }
+    rules
 }
 
-/// What was asked for by name and this kernel doesn't know.
-fn gap(builder: &Builder<'_>) -> Option<Cause> {
+/// Without a view of its own, nothing can be mounted, and the host's `/tmp` and home directory
+/// are closed; programs need some place to write to all the same.
+fn private_directories(builder: &mut Builder<'_>) {
+    if builder.is_enforced(Layer::Filesystem) {
+        return;
+    }
+    let mounts = &builder.policy.filesystem.mounts;
+    let in_memory = mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Tmpfs { .. }));
+    builder.private = in_memory.map(|mount| mount.target.clone()).collect();
+    if !builder.private.is_empty() {
+        let text = "file systems in memory: private directories stand in, without a limit of \
+                    size; HOME and TMPDIR name them";
+        builder.detail(Layer::Landlock, text);
+    }
+}
+
+/// Whether the policy says anything of files. A profile without a view of the file system that
+/// names only ports leaves files as they are; a domain that handles them would deny them all.
+fn names_files(builder: &Builder<'_>) -> bool {
+    let Landlock { read, write, execute, .. } = &builder.policy.landlock;
+    builder.wants(Layer::Filesystem)
+        || !builder.policy.filesystem.mounts.is_empty()
+        || [read, write, execute].into_iter().any(|paths| !paths.is_empty())
+}
+
+/// What was asked for and this kernel doesn't know.
+fn gaps(builder: &Builder<'_>) -> Vec<Cause> {
     let facts = &builder.facts.landlock;
     let policy = &builder.policy.landlock;
-    let asks_ports = policy.connect_tcp.is_some() || policy.bind_tcp.is_some();
-    let missing = |what: &str, since: &str, remedy: &str| {
-        Some(Cause::new(
+    let mut gaps = Vec::new();
+    let mut gap = |what: &str, since: &str, remedy: &str| {
+        gaps.push(Cause::new(
             format!("Landlock on this kernel (ABI {}) doesn't know {what}", facts.abi),
             format!("use Linux {since} or later, or {remedy}"),
-        ))
+        ));
     };
+    let asks_ports = policy.connect_tcp.is_some() || policy.bind_tcp.is_some();
     // A namespace without any network holds without Landlock: then the ports are a second line.
     let has_network = builder.policy.network == NetworkMode::Host
         || !builder.is_enforced(Layer::NetworkNamespace);
     if asks_ports && has_network && access::ALL_NET & !facts.access_net != 0 {
-        return missing("TCP ports", "6.7", "take connect_tcp and bind_tcp away");
+        gap("TCP ports", "6.7", "take connect_tcp and bind_tcp away");
     }
     let asked = policy.scopes.as_ref().map_or(0, |_| scopes(builder));
     if asked & !facts.scopes != 0 {
-        return missing("scopes", "6.12", "take landlock.scopes away");
+        gap("scopes", "6.12", "take landlock.scopes away");
     }
-    if !builder.is_enforced(Layer::Filesystem) && facts.access_fs & TRUNCATE == 0 {
-        return missing(
+    let truncation = facts.access_fs & TRUNCATE != 0;
+    if names_files(builder) && !builder.is_enforced(Layer::Filesystem) && !truncation {
+        gap(
             "truncation, so that files that may only be read could be emptied",
             "6.2",
             "accept that: --enforcement landlock=best-effort",
         );
     }
-    None
+    gaps
 }
 
 fn scopes(builder: &Builder<'_>) -> u64 {
@@ -130,14 +176,17 @@ fn file_rules(builder: &mut Builder<'_>, rules: &mut LandlockRules) {
         rules.paths.push(LandlockPath { path: path.to_owned(), access, optional });
     };
     if builder.is_enforced(Layer::Filesystem) {
-        let root = if builder.is_enforced(Layer::Root)
-            && policy.filesystem.root == crate::policy::filesystem::Root::Minimal
-        {
+        let root = if builder.is_enforced(Layer::Root) && policy.filesystem.root == Root::Minimal {
             READ_DIR // Each tree in it has a rule of its own.
         } else {
             READ_EXECUTE
         };
         add(Path::new("/"), root, false);
+    } else if builder.wants(Layer::Filesystem)
+        && (policy.filesystem.root == Root::Host || !builder.wants(Layer::Root))
+    {
+        // What the view would have shown read-only.
+        add(Path::new("/"), READ_EXECUTE, false);
     }
     for mount in &policy.filesystem.mounts {
         for (path, access) in rights(mount, builder.is_enforced(Layer::Filesystem)) {
@@ -188,10 +237,25 @@ fn describe(builder: &mut Builder<'_>, rules: &LandlockRules) {
     let layer = Layer::Landlock;
     let (abi, unknown) = (facts.abi, access::ALL_FS & !facts.access_fs);
     let no_scopes = facts.scopes == 0 && builder.policy.landlock.scopes.is_none();
-    builder.enforced(layer, format!("Landlock ABI {abi}, {} path rules", rules.paths.len()));
+    let mechanism = format!("Landlock ABI {abi}, {} path rules", rules.paths.len());
+    let gaps = gaps(builder);
+    if gaps.is_empty() {
+        builder.enforced(layer, mechanism);
+    } else {
+        builder.fallbacks(layer, mechanism, gaps);
+    }
+    if rules.handled_fs == 0 {
+        builder.detail(layer, "files aren't restricted: the profile names none");
+        return describe_network(builder, rules);
+    }
+    let truncation = if builder.is_enforced(Layer::Filesystem) {
+        "this kernel doesn't check truncation; read-only mounts do"
+    } else {
+        "this kernel doesn't check truncation: files that may only be read can be emptied"
+    };
     for (bit, text) in [
         (access::REFER, "renaming across directories is always denied (ABI 1)"),
-        (TRUNCATE, "this kernel doesn't check truncation; read-only mounts do"),
+        (TRUNCATE, truncation),
         (IOCTL_DEV, "this kernel doesn't check device requests"),
     ] {
         if unknown & bit != 0 {
@@ -204,6 +268,11 @@ fn describe(builder: &mut Builder<'_>, rules: &LandlockRules) {
             "this kernel has no scopes: signals and abstract sockets are not checked",
         );
     }
+    describe_network(builder, rules);
+}
+
+fn describe_network(builder: &mut Builder<'_>, rules: &LandlockRules) {
+    let layer = Layer::Landlock;
     if rules.handled_net != 0 {
         builder.detail(
             layer,

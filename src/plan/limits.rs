@@ -33,54 +33,67 @@ fn cgroup(builder: &mut Builder<'_>) {
         }
         return;
     }
-    let mut limits = builder.policy.tree_limits.clone();
-    let mut missing = Vec::new();
+    let mut held = builder.policy.tree_limits.clone();
+    let mut lacking = Vec::new();
+    let mut causes: Vec<Cause> = Vec::new();
     for limit in asked {
         if let Support::Missing(why) =
             builder.facts.cgroup.support_for(limit.controller, &builder.policy.tree_limits)
         {
             let cause = Cause::new(format!("{}: {why}", limit.controller), why.remedy());
-            (limit.remove)(&mut limits);
-            missing.push((limit, cause));
+            if !causes.contains(&cause) {
+                causes.push(cause);
+            }
+            (limit.remove)(&mut held);
+            lacking.push(limit);
         }
     }
     // Without a place to make one in, there is no cgroup even for no limits.
     let place = builder.facts.cgroup.parents().next().is_some();
-    match missing.first().map(|(_, cause)| cause.clone()) {
-        None if place => {
-            builder.enforced(layer, format!("a cgroup of its own ({})", layout_name(builder)));
-        }
-        None => {
-            let cause =
-                Cause::new("there is no place to make a cgroup in", super::facts::cgroup::DELEGATE);
-            builder.fallback(layer, "nothing: the profile asks for no limits", cause);
-        }
-        Some(cause) => builder.fallback(layer, "limits of each process (setrlimit(2))", cause),
+    if causes.is_empty() && !place {
+        causes.push(Cause::new(
+            "there is no place to make a cgroup in",
+            super::facts::cgroup::DELEGATE,
+        ));
     }
-    if builder.last_status() != Some(super::Status::Unavailable) {
-        stand_ins(builder, missing);
+    let own = format!("a cgroup of its own ({})", layout_name(builder));
+    let in_part = place && !held.is_empty();
+    let stands_in = lacking.iter().any(|limit| limit.stand_in.is_some());
+    match (causes.is_empty(), in_part, stands_in) {
+        (true, ..) => builder.enforced(layer, own),
+        (false, true, true) => {
+            let mechanism = format!("{own} for some limits, limits of each process for others");
+            builder.fallbacks(layer, mechanism, causes);
+        }
+        (false, true, false) => {
+            builder.fallbacks(layer, format!("{own} for some limits"), causes);
+        }
+        (false, false, true) => {
+            builder.fallbacks(layer, "limits of each process (setrlimit(2))", causes);
+        }
+        (false, false, false) => builder.missing_for(layer, causes),
     }
-    if place && (!limits.is_empty() || builder.is_enforced(layer)) {
-        builder.steps.extend([Step::CreateCgroup(limits), Step::JoinCgroup]);
+    for limit in lacking {
+        stand_in(builder, limit);
+    }
+    if builder.is_enforced(layer) || in_part {
+        builder.steps.extend([Step::CreateCgroup(held), Step::JoinCgroup]);
         builder.expected.cgroup = true;
     }
 }
 
-fn stand_ins(builder: &mut Builder<'_>, missing: Vec<(TreeLimit, Cause)>) {
+/// Has something else hold each process to a limit of the tree.
+fn stand_in(builder: &mut Builder<'_>, limit: TreeLimit) {
     let layer = Layer::Cgroup;
-    for (limit, _) in missing {
-        match limit.stand_in {
-            None => builder.detail(layer, format!("{}: nothing stands in", limit.text)),
-            Some(step) => {
-                let by = match &step {
-                    Step::SetRlimit { resource, .. } => resource.kernel_name(),
-                    _ => "sched_setaffinity(2)",
-                };
-                builder.detail(layer, format!("{}: {by} stands in, for each process", limit.text));
-                add_limit(builder, step);
-            }
-        }
-    }
+    let Some(step) = limit.stand_in else {
+        return builder.detail(layer, format!("{}: nothing stands in", limit.text));
+    };
+    let by = match &step {
+        Step::SetRlimit { resource, .. } => resource.kernel_name(),
+        _ => "sched_setaffinity(2)",
+    };
+    builder.detail(layer, format!("{}: {by} stands in, for each process", limit.text));
+    add_limit(builder, step);
 }
 
 fn layout_name(builder: &Builder<'_>) -> &'static str {
@@ -113,7 +126,8 @@ fn tree_limits(builder: &Builder<'_>) -> Vec<TreeLimit> {
         add(Controller::Swap, format!("swap {}", format_size(bytes)), |l| l.swap = None, None);
     }
     if let Some(count) = limits.processes {
-        let stand_in = rlimit(Resource::Processes, count + others_of_the_user(builder));
+        let stand_in = others_of_the_user(builder)
+            .and_then(|others| rlimit(Resource::Processes, count.saturating_add(others)));
         add(Controller::Processes, format!("processes {count}"), |l| l.processes = None, stand_in);
     }
     if let Some(thousandths) = limits.cpus {
@@ -124,7 +138,10 @@ fn tree_limits(builder: &Builder<'_>) -> Vec<TreeLimit> {
         add(Controller::Cpu, format!("cpu_weight {weight}"), |l| l.cpu_weight = None, None);
     }
     if !limits.cpuset.is_empty() {
-        let stand_in = Some(Step::SetAffinity(limits.cpuset.clone()));
+        let mut there = limits.cpuset.clone();
+        there.retain(|number| builder.facts.processors.contains(number));
+        // The kernel refuses a set with no processor in it.
+        let stand_in = (!there.is_empty()).then_some(Step::SetAffinity(there));
         add(
             Controller::Cpuset,
             format!("cpuset {:?}", limits.cpuset),
@@ -138,15 +155,22 @@ fn tree_limits(builder: &Builder<'_>) -> Vec<TreeLimit> {
     list
 }
 
-/// Processes that `RLIMIT_NPROC` counts besides the sandbox's: a new user namespace has a count
-/// of its own (Linux 5.14), else all processes of the user are counted together.
-fn others_of_the_user(builder: &Builder<'_>) -> u64 {
+/// Processes that `RLIMIT_NPROC` counts besides the command's own: init, and where the count is of
+/// the whole user on this host, the user's others. `None`: the kernel doesn't hold this user to the
+/// limit at all.
+fn others_of_the_user(builder: &Builder<'_>) -> Option<u64> {
+    let (caller, user) = (&builder.facts.caller, builder.outside_uid());
     let init = 1;
-    if builder.namespaces.contains(&Namespace::User) {
-        init
-    } else {
-        init + builder.facts.caller.processes.unwrap_or(0)
+    if user == 0 {
+        return None; // `copy_process` in kernel/fork.c spares the host's root.
     }
+    let own_count =
+        builder.namespaces.contains(&Namespace::User) && builder.facts.kernel_is_at_least(5, 14);
+    // How many processes another user has isn't known: the limit then is tighter, never looser.
+    if own_count || user != caller.uid {
+        return Some(init);
+    }
+    Some(caller.processes.unwrap_or(0).saturating_add(init))
 }
 
 fn rlimits(builder: &mut Builder<'_>) {

@@ -4,8 +4,10 @@
 //! plan. It is a pure function; it runs nothing, and needs no rights.
 
 mod build;
+pub mod explain;
 pub mod facts;
 mod filesystem;
+mod ground;
 mod identity;
 pub mod landlock;
 mod limits;
@@ -13,6 +15,7 @@ mod namespaces;
 pub mod order;
 pub mod step;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::policy::ProfileIdentity;
@@ -72,6 +75,9 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// What is done, in this order.
     pub steps: Vec<Step>,
+    /// File systems in memory that can't be mounted without a view of its own, by their targets:
+    /// a private directory of the host stands in for each.
+    pub private: Vec<PathBuf>,
     /// What the kernel must say of the process just before it becomes the command.
     pub expected: Expected,
     /// What the supervisor watches.
@@ -118,7 +124,7 @@ pub struct Expected {
     pub seccomp: bool,
     /// Namespaces that must not be the launcher's.
     pub namespaces: Vec<Namespace>,
-    /// Limits, as (resource, soft and hard).
+    /// Soft limits; the hard ones are the same, or a second more of processor time.
     pub rlimits: Vec<(facts::Resource, u64)>,
     /// Whether it is in the cgroup made for it.
     pub cgroup: bool,
@@ -153,6 +159,10 @@ pub struct Refusal {
     pub profile: ProfileIdentity,
     /// What is missing.
     pub problems: Vec<Problem>,
+    /// Whether it is the profile, not the host, that is wrong: it names something that isn't
+    /// there. Then no other may take its place, or a misspelled path would weaken the sandbox.
+    #[serde(skip)]
+    pub is_mistake: bool,
 }
 
 /// One required layer that this host can't give.
@@ -163,3 +173,6 @@ pub struct Problem {
     /// Why.
     pub cause: Cause,
 }
+
+#[cfg(test)]
+mod tests;

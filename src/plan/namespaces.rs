@@ -20,8 +20,8 @@ const OTHERS: [Namespace; 7] = [
 
 pub(super) fn plan(builder: &mut Builder<'_>) {
     let privileged = builder.facts.caller.has(CAP_SYS_ADMIN);
-    let wanted: Vec<_> = OTHERS.into_iter().filter(|ns| builder.wants(ns.layer())).collect();
-    let needed = (!privileged && !wanted.is_empty())
+    let wanted = |ns: &Namespace| builder.wants(ns.layer()) && !left_to_host(builder, *ns);
+    let needed = (!privileged && OTHERS.iter().any(wanted))
         || (builder.wants(Layer::User) && !can_switch_user(builder.facts));
     let user = user_namespace(builder, needed);
     for namespace in OTHERS {
@@ -32,7 +32,7 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
             } else {
                 builder.off(layer);
             }
-        } else if namespace == Namespace::Network && builder.policy.network == NetworkMode::Host {
+        } else if left_to_host(builder, namespace) {
             builder.off(layer);
             builder.detail(layer, "the profile gives the command the host's network");
         } else if let Some(cause) = unsupported(builder, namespace, privileged, &user) {
@@ -43,22 +43,31 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
     }
 }
 
+/// Whether the profile gives the command what the host has, instead of a namespace.
+fn left_to_host(builder: &Builder<'_>, namespace: Namespace) -> bool {
+    namespace == Namespace::Network && builder.policy.network == NetworkMode::Host
+}
+
 /// Decides on the user namespace; an error is why the others can't rely on it.
 fn user_namespace(builder: &mut Builder<'_>, needed: bool) -> Result<(), Cause> {
     let layer = Layer::UserNamespace;
-    let refused = builder.policy.user_namespace == Some(false);
-    let wanted = needed || builder.policy.user_namespace == Some(true);
-    if !wanted || refused {
-        let why = "not needed: this caller can change ids and make namespaces without one";
-        if refused {
-            builder.off(layer);
-        } else {
-            builder.nothing_to_enforce(layer, why);
+    let asked = builder.policy.user_namespace;
+    // Below its level the layer is off by itself, which doesn't rule it out as a means.
+    let switched_off = !builder.wants(layer) && builder.policy.level >= layer.level();
+    if asked == Some(false) || switched_off {
+        builder.off(layer);
+        if builder.wants(layer) {
+            builder.detail(layer, "the profile switches it off (namespaces.user: false)");
         }
         return Err(Cause::new(
             "the profile switches user namespaces off, and the caller has no CAP_SYS_ADMIN",
             "set namespaces.user to true, or start ringfence as root",
         ));
+    }
+    let wanted = needed || (asked == Some(true) && builder.wants(layer));
+    if !wanted {
+        builder.nothing_to_enforce(layer, "not needed for what is asked for");
+        return Ok(());
     }
     let support = builder.facts.namespaces.get(&Namespace::User);
     match support.and_then(|support| support.cause()).cloned() {
@@ -112,7 +121,7 @@ fn make(builder: &mut Builder<'_>, namespace: Namespace) {
         Namespace::Network => builder.enforced(layer, "CLONE_NEWNET, loopback down"),
         Namespace::Cgroup => {
             builder.steps.push(Step::NewCgroupNamespace);
-            builder.enforced(layer, "CLONE_NEWCGROUP, rooted in the sandbox's own cgroup");
+            builder.enforced(layer, "CLONE_NEWCGROUP, rooted in the cgroup that it runs in");
         }
         Namespace::User => builder.enforced(layer, "CLONE_NEWUSER"),
         Namespace::Pid => builder.enforced(layer, "CLONE_NEWPID, with an init of its own"),

@@ -1,9 +1,11 @@
 //! Room 2: from a profile as written to a policy in which nothing is missing and nothing invalid.
 
 pub mod arch;
+mod enforcement;
 pub mod filesystem;
 pub mod level;
 pub mod limits;
+mod lint;
 pub mod seccomp;
 mod validate;
 
@@ -14,6 +16,7 @@ use std::time::Duration;
 use crate::profile::model::IdOrName;
 use crate::profile::vocabulary::{Enforcement, LandlockScope, Layer, Level, NetworkMode, Stdin};
 
+pub use lint::lint;
 pub use validate::{Context, validate};
 
 /// What was asked for, complete and free of contradictions; no host was looked at.

@@ -125,6 +125,24 @@ impl SeccompPolicy {
         }
     }
 
+    /// The same policy without any network: sockets are UNIX or netlink ones, the others fail with
+    /// `EACCES`, whatever the profile says of them.
+    ///
+    /// It stands in where there is no network namespace.
+    #[must_use]
+    pub fn without_network(mut self) -> Self {
+        let action = SeccompAction::Errno(groups::EACCES);
+        let conditions = [groups::AF_UNIX, groups::AF_NETLINK]
+            .map(|family| Condition::low(0, Test::NotEqual(family)))
+            .to_vec();
+        let mut calls = self.calls().clone();
+        if let Some(socket) = calls.get_mut("socket") {
+            socket.rules.insert(0, Rule { conditions, action });
+        }
+        self.calls = OnceLock::from(calls);
+        self
+    }
+
     /// What happens to the calls of one name; `None` if no architecture has it.
     #[must_use]
     pub fn treatment(&self, call: &str) -> Option<&Treatment> {

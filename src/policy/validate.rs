@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::enforcement::{Asked, enforcements};
 use super::filesystem::{Filesystem, Mount, MountKind, Root};
 use super::limits::{IoLimits, ProcessLimits, TreeLimits};
 use super::seccomp::SeccompPolicy;
-use super::{Enforcements, Identity, Landlock, Policy, Process, ProfileIdentity, level};
+use super::{Identity, Landlock, Policy, Process, ProfileIdentity, level};
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::{Expander, Variables};
 use crate::profile::layering::{finish, merge};
 use crate::profile::model::{self, Profile, RootSource, Setting};
 use crate::profile::source::{Origin, Sources, Spanned};
-use crate::profile::vocabulary::{Enforcement, Layer, Level, Namespace, NetworkMode, Stdin};
+use crate::profile::vocabulary::{Access, Level, Namespace, NetworkMode, Stdin};
 
 /// What a profile's variables and defaults depend on, besides the profile.
 #[derive(Clone, Debug, Default)]
@@ -48,42 +49,6 @@ pub fn validate(
     };
     let policy = validator.policy(profile, level.value, asked, identity, context);
     if validator.problems.is_empty() { Ok(policy) } else { Err(validator.problems) }
-}
-
-/// Sections that a profile itself fills in: their layers are wanted at any level.
-struct Asked {
-    landlock: bool,
-    seccomp: bool,
-    cgroup: bool,
-}
-
-impl Asked {
-    fn of(profile: &Profile) -> Self {
-        let limits = &profile.limits;
-        let tree = [
-            limits.memory.is_some(),
-            limits.swap.is_some(),
-            limits.processes.is_some(),
-            limits.cpus.is_some(),
-            limits.cpu_weight.is_some(),
-            limits.cpuset.is_some(),
-            limits.io != model::Io::default(),
-        ];
-        Self {
-            landlock: profile.landlock != model::Landlock::default(),
-            seccomp: profile.seccomp != model::Seccomp::default(),
-            cgroup: tree.contains(&true),
-        }
-    }
-
-    fn layer(&self, layer: Layer) -> bool {
-        match layer {
-            Layer::Landlock => self.landlock,
-            Layer::Seccomp => self.seccomp,
-            Layer::Cgroup => self.cgroup,
-            _ => false,
-        }
-    }
 }
 
 struct Validator<'a> {
@@ -161,23 +126,68 @@ impl Validator<'_> {
                 RootSource::Directory(path) => Root::Directory(self.path(path, root.origin)),
             },
         };
-        let mut mounts: BTreeMap<PathBuf, Mount> = BTreeMap::new();
-        for written in &section.mounts {
+        let mounts = self.mounts(&section.mounts);
+        // In the order of their paths, so that what is above comes before what is below.
+        Filesystem { root, mounts: mounts.into_values().collect(), hide: self.paths(&section.hide) }
+    }
+
+    /// The mounts by their targets, now that it is known what variables stand for. Where two have
+    /// the same, the one that was merged later wins, unless both stand in the same text.
+    fn mounts(&mut self, written: &[Spanned<model::Mount>]) -> BTreeMap<PathBuf, Mount> {
+        let mut mounts: BTreeMap<PathBuf, (Origin, Mount)> = BTreeMap::new();
+        let gives_way = |mount: &&Spanned<model::Mount>| {
+            matches!(mount.kind, model::MountKind::Bind { unless_home: true, .. })
+        };
+        for written in written.iter().filter(|mount| !gives_way(mount)) {
             let Some(mount) = self.mount(written) else { continue };
+            let text = |origin: Origin| origin.place().map(|(source, _)| source);
+            let twice = mounts.get(&mount.target).is_some_and(|(other, _)| {
+                text(*other).is_some() && text(*other) == text(written.origin)
+            });
             if mount.target == Path::new("/") {
+                if let (model::MountKind::Tmpfs { .. }, true) =
+                    (&written.kind, written.target.contains("${"))
+                {
+                    continue; // A home directory that is the root: there is nothing to make.
+                }
                 let message = "nothing can be mounted on the root itself";
                 let help = "choose what it is made of with filesystem.root";
                 self.problems.push(Diagnostic::new(message, written.origin).help(help));
-            } else if mounts.contains_key(&mount.target) {
+            } else if twice {
                 let message = format!("two mounts have the target {}", mount.target.display());
                 let help = "take one away, or give it another target";
                 self.problems.push(Diagnostic::new(message, written.origin).help(help));
             } else {
-                mounts.insert(mount.target.clone(), mount);
+                mounts.insert(mount.target.clone(), (written.origin, mount));
             }
         }
-        // In the order of their paths, so that what is above comes before what is below.
-        Filesystem { root, mounts: mounts.into_values().collect(), hide: self.paths(&section.hide) }
+        for written in written.iter().filter(gives_way) {
+            let Some(mount) = self.mount(written) else { continue };
+            let MountKind::Bind { source, .. } = &mount.kind else { continue };
+            let there = mounts.get(&mount.target);
+            let reason = match there {
+                // An option of the command line, or another profile, opens it by name.
+                Some((_, Mount { kind: MountKind::Bind { source: other, .. }, .. }))
+                    if other == source && !is_shared(source) =>
+                {
+                    continue;
+                }
+                Some((_, Mount { kind: MountKind::Bind { source: other, access, .. }, .. }))
+                    if other == source && *access == Access::ReadWrite =>
+                {
+                    continue;
+                }
+                _ if self.holds_home(source) => "holds your home directory",
+                Some(_) => "is the system's",
+                None if is_shared(source) => "is the system's",
+                None => {
+                    mounts.insert(mount.target.clone(), (written.origin, mount));
+                    continue;
+                }
+            };
+            self.notes.push(not_opened(source, reason));
+        }
+        mounts.into_iter().map(|(target, (_, mount))| (target, mount)).collect()
     }
 
     fn mount(&mut self, written: &Spanned<model::Mount>) -> Option<Mount> {
@@ -192,18 +202,12 @@ impl Validator<'_> {
                 mode: mode.unwrap_or(0o755),
                 noexec: *noexec,
             },
-            model::MountKind::Bind { source, access, noexec, map_owner, unless_home } => {
-                let source = self.path(source, origin);
-                if *unless_home && self.holds_home(&source) {
-                    self.notes.push(format!(
-                        "the working directory {0} holds your home directory and isn't opened: \
-                         the command starts in an empty private home; to open it: --rw {0}",
-                        source.display()
-                    ));
-                    return None;
-                }
-                MountKind::Bind { source, access: *access, noexec: *noexec, map_owner: *map_owner }
-            }
+            model::MountKind::Bind { source, access, noexec, map_owner, .. } => MountKind::Bind {
+                source: self.path(source, origin),
+                access: *access,
+                noexec: *noexec,
+                map_owner: *map_owner,
+            },
         };
         Some(Mount { target, kind, optional: written.optional })
     }
@@ -294,6 +298,37 @@ impl Validator<'_> {
     }
 }
 
+/// Directories of the system and of all its users, which nobody's project is in as a whole. To
+/// open one, such as `/tmp` or `/run/user/1000`, is to open sockets by which programs outside
+/// can be told what to do.
+const SHARED: [&str; 18] = [
+    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run",
+    "/sbin", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/tmp",
+];
+
+fn is_shared(directory: &Path) -> bool {
+    SHARED.iter().any(|shared| directory == Path::new(shared))
+        || directory.starts_with("/run/user")
+        || directory.starts_with("/dev/shm")
+}
+
+/// What the user is told of a directory that would have been opened elsewhere.
+fn not_opened(directory: &Path, reason: &str) -> String {
+    let how = if directory == Path::new("/") {
+        "start in a directory below it, or name one: --rw DIRECTORY".to_owned()
+    } else {
+        format!("to open it: --rw {}", directory.display())
+    };
+    let instead = match reason {
+        "holds your home directory" => "the command gets an empty private home",
+        _ => "the command can't change it",
+    };
+    format!(
+        "the working directory {} {reason} and isn't opened: {instead}; {how}",
+        directory.display()
+    )
+}
+
 /// Whether a variable's name fits a pattern, whose last character may be `*`.
 fn matches(pattern: &str, name: &OsString) -> bool {
     match pattern.strip_suffix('*') {
@@ -304,29 +339,6 @@ fn matches(pattern: &str, name: &OsString) -> bool {
 
 fn values<T>(spanned: Vec<Spanned<T>>) -> Vec<T> {
     spanned.into_iter().map(|item| item.value).collect()
-}
-
-/// What each layer's setting comes to: what the level includes or a section asks for is required,
-/// `namespaces` refines that, and `enforcement` has the last word.
-fn enforcements(profile: &Profile, level: Level, asked: &Asked) -> Enforcements {
-    let mut enforcements = Enforcements::default();
-    for layer in Layer::ALL.iter().copied() {
-        let on_request = layer == Layer::TimeNamespace;
-        if (layer.level() <= level && !on_request) || asked.layer(layer) {
-            enforcements.set(layer, Enforcement::Required);
-        }
-    }
-    if profile.process.session.is_some_and(|session| !session.value) {
-        enforcements.set(Layer::Session, Enforcement::Off);
-    }
-    for (namespace, wanted) in &profile.namespaces {
-        let wanted = if wanted.value { Enforcement::Required } else { Enforcement::Off };
-        enforcements.set(namespace.layer(), wanted);
-    }
-    for (layer, enforcement) in &profile.enforcement {
-        enforcements.set(*layer, enforcement.value);
-    }
-    enforcements
 }
 
 fn at_most<T: Copy>(setting: &Option<Spanned<Setting<T>>>) -> Option<T> {

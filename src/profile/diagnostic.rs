@@ -71,7 +71,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// The text with every character that controls a terminal, or the direction of writing, spelled
-/// out.
+/// out, the ends of lines among them.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -85,8 +85,14 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
+/// [`escaped`], but for the ends of lines: for text of several lines.
+#[must_use]
+pub fn escaped_lines(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether a terminal does something else with the character than draw it in its place.
-pub(super) fn obeyed(c: char) -> bool {
+pub(crate) fn obeyed(c: char) -> bool {
     matches!(
         c,
         '\u{061c}'
@@ -100,17 +106,37 @@ pub(super) fn obeyed(c: char) -> bool {
 /// How many problems are drawn; what comes after them is counted.
 const DRAWN: usize = 100;
 
+/// How bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The profile can't be used.
+    Error,
+    /// The profile can be used, but says something that has no effect.
+    Warning,
+}
+
 /// Draws problems the way `rustc` does: the line, the offending text underlined, what to write
 /// instead.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
+    render_as(Severity::Error, diagnostics, sources, color)
+}
+
+/// The same, for problems of any severity.
+#[must_use]
+pub fn render_as(
+    severity: Severity,
+    diagnostics: &[Diagnostic],
+    sources: &Sources,
+    color: bool,
+) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     // Hyperlinks and the like aside, the texts are other people's: nothing in them reaches a
     // terminal as it is.
     let renderer = renderer.hyperlink(false);
     let mut drawn = String::new();
     for diagnostic in diagnostics.iter().take(DRAWN) {
-        drawn += &renderer.render(&[group(diagnostic, sources)]);
+        drawn += &renderer.render(&[group(severity, diagnostic, sources)]);
         drawn += "\n\n";
     }
     if let Some(more @ 1..) = diagnostics.len().checked_sub(DRAWN) {
@@ -120,8 +146,12 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> Str
     drawn
 }
 
-fn group<'a>(diagnostic: &Diagnostic, sources: &Sources) -> Group<'a> {
-    let mut group = Group::with_title(Level::ERROR.primary_title(escaped(&diagnostic.message)));
+fn group<'a>(severity: Severity, diagnostic: &Diagnostic, sources: &Sources) -> Group<'a> {
+    let level = match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = Group::with_title(level.primary_title(escaped(&diagnostic.message)));
     if let Some(place) = Place::of(diagnostic.origin, sources) {
         let line: String = place.line_text.chars().map(drawable).collect();
         let snippet = Snippet::source(line)

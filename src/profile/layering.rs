@@ -11,7 +11,8 @@
 //!   the same target. One of type `none` stays in the list, so that it also removes mounts of what
 //!   the result is put over; [`finish`] drops it when everything is merged. Targets are the same
 //!   when they are written the same, doubled and trailing slashes aside: what variables stand for
-//!   isn't known here.
+//!   isn't known here. Once it is, the later of two mounts with the same target wins as well
+//!   ([`crate::policy`]).
 //! - These lists are appended to, without what is already there: `filesystem.hide`,
 //!   `landlock.read`, `write`, `execute`, `connect_tcp` and `bind_tcp`, `seccomp.allow`, `deny` and
 //!   `rules`, `environment.pass`, `process.descriptors`.
@@ -27,9 +28,11 @@
 
 mod resolve;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-pub use self::resolve::{Failure, Layered, LoadError, Loaded, Loader, MAX_DEPTH, resolve};
+pub use self::resolve::{
+    Failure, Layered, LoadError, Loaded, Loader, MAX_DEPTH, resolve, resolve_first,
+};
 use super::model::{
     ArgumentRule, Capabilities, Environment, Filesystem, Io, Landlock, Limits, Mount, MountKind,
     Network, Process, Profile, Seccomp, SeccompRule, User,
@@ -109,20 +112,11 @@ fn merge_filesystem(base: Filesystem, over: Filesystem) -> Filesystem {
     }
 }
 
-fn merge_mounts(base: Vec<Spanned<Mount>>, over: Vec<Spanned<Mount>>) -> Vec<Spanned<Mount>> {
-    let mut mounts = base;
-    let mut places: HashMap<String, usize> =
-        mounts.iter().enumerate().map(|(i, mount)| (normalized(&mount.target), i)).collect();
-    for mount in over {
-        let target = normalized(&mount.target);
-        if let Some(place) = places.get(&target) {
-            mounts[*place] = mount;
-        } else {
-            places.insert(target, mounts.len());
-            mounts.push(mount);
-        }
-    }
-    mounts
+fn merge_mounts(mut base: Vec<Spanned<Mount>>, over: Vec<Spanned<Mount>>) -> Vec<Spanned<Mount>> {
+    let targets: HashSet<String> = over.iter().map(|mount| normalized(&mount.target)).collect();
+    base.retain(|mount| !targets.contains(&normalized(&mount.target)));
+    base.extend(over);
+    base
 }
 
 fn merge_limits(base: Limits, over: Limits) -> Limits {

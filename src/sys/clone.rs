@@ -160,3 +160,9 @@ pub(crate) fn unshare_cgroup() -> Result<(), Errno> {
     // table of descriptors could.
     super::result_int(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }).map(drop)
 }
+
+/// `unshare(2)` with `CLONE_NEWTIME`: children of this process get clocks of their own.
+pub(crate) fn unshare_time() -> Result<(), Errno> {
+    // SAFETY: as for the cgroup namespace; this process keeps its clocks.
+    super::result_int(unsafe { libc::unshare(flags::NEWTIME as libc::c_int) }).map(drop)
+}

@@ -1,6 +1,12 @@
 //! What the tests share: running the real binary as root and as an unprivileged user, and saying
 //! loudly what this host can't test.
-#![allow(missing_docs, dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test binary uses a part of it"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;

@@ -34,11 +34,11 @@ pub(super) fn clone(namespaces: &[Namespace], in_cgroup: bool, errno: Errno) -> 
         layer: if user { Layer::UserNamespace } else { Layer::MountNamespace },
         kind,
         remedy: Some(cause.remedy.clone()),
-        contradiction: Some(if user {
+        contradiction: Some(Box::new(if user {
             Contradiction::UserNamespace(cause)
         } else {
             Contradiction::Namespaces(cause)
-        }),
+        })),
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) fn id_map(error: &MapError) -> LaunchError {
             errno: error.errno,
         },
         remedy: Some(cause.remedy.clone()),
-        contradiction: Some(Contradiction::UserNamespace(cause)),
+        contradiction: Some(Box::new(Contradiction::UserNamespace(cause))),
     }
 }
 
@@ -71,7 +71,8 @@ pub(super) fn cgroup(error: &CgroupError) -> LaunchError {
         layer: Layer::Cgroup,
         kind: LaunchFailure::Prepare(text.strip_prefix("cgroup: ").unwrap_or(&text).to_owned()),
         remedy: None,
-        contradiction: missing.map(|missing| Contradiction::Cgroup(error.controller, missing)),
+        contradiction: missing
+            .map(|missing| Box::new(Contradiction::Cgroup(error.controller, missing))),
     }
 }
 
@@ -107,7 +108,7 @@ pub(super) fn step(
         layer: step.layer(),
         kind: setup(step.describe(), failure),
         remedy: cause.or_else(|| remedy(step, failure)),
-        contradiction,
+        contradiction: contradiction.map(Box::new),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::child::hard_limit;
 use super::explain::{outside, unreadable};
 use super::spawn::Running;
 use crate::error::LaunchError;
@@ -96,8 +97,10 @@ fn limits(expected: &Expected, text: &str) -> Result<(), LaunchError> {
     for (resource, limit) in &expected.rlimits {
         let line = text.lines().find_map(|line| line.strip_prefix(title(*resource)));
         let mut values = line.unwrap_or_default().split_whitespace();
+        let hard = hard_limit(super::prepare::rlimit(*resource), *limit).to_string();
         let limit = limit.to_string();
-        if values.next() != Some(&limit) || values.next() != Some(&limit) {
+        let allowed = [Some(limit.as_str()), Some(hard.as_str())];
+        if values.next() != Some(&limit) || !allowed.contains(&values.next()) {
             let name = resource.kernel_name();
             return Err(outside(Layer::Rlimits, format!("{name} isn't {limit}")));
         }

@@ -10,6 +10,7 @@ mod guard;
 mod idmap;
 mod inspect;
 mod prepare;
+mod private;
 pub mod seccomp;
 mod spawn;
 mod supervise;
@@ -18,9 +19,10 @@ pub(crate) use caller::{duplicate_descriptor, is_root, is_setuid, only_root_writ
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
+pub(crate) use facts::surroundings::surroundings;
 pub(crate) use prepare::{CommandLine, prepare};
 pub(crate) use spawn::{Running, spawn};
-pub(crate) use supervise::{Ended, Signals, wait};
+pub(crate) use supervise::{Ended, FORWARDED_NAMES, Signals, wait};
 
 use crate::report::HeldLimit;
 

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use super::child::ops::{
     ChildOp, Credentials, ExpectedCapabilities, LandlockPath, Place, Program, TmpfsOptions,
 };
+use super::private::PrivateDirectories;
 use super::{idmap, seccomp};
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
@@ -46,10 +47,14 @@ pub(crate) struct Prepared {
     pub(super) command: CommandLine,
     /// What the cgroup is to limit, if one is made.
     pub(super) cgroup: Option<TreeLimits>,
+    /// Directories that are removed with this.
+    _private: PrivateDirectories,
 }
 
 /// Prepares a plan and a command.
 pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, LaunchError> {
+    let private = PrivateDirectories::make(plan)?;
+    let (plan, command) = (&private.in_plan(plan), &private.in_command(command));
     let mut init = Vec::new();
     let mut target = Vec::new();
     let mut origins = [Vec::new(), Vec::new()];
@@ -81,7 +86,8 @@ pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, La
         })?,
         proc,
     };
-    Ok(Prepared { program, origins, plan: plan.clone(), command: command.clone(), cgroup })
+    let (plan, command) = (plan.clone(), command.clone());
+    Ok(Prepared { program, origins, plan, command, cgroup, _private: private })
 }
 
 /// What went wrong while preparing a step.
@@ -265,6 +271,7 @@ fn landlock(rules: &LandlockRules) -> Result<ChildOp, Problem> {
         crate::sys::landlock::add_port_rule(ruleset.as_fd(), *port, *access)
             .map_err(|errno| format!("landlock_add_rule(2) for TCP port {port}: {errno}"))?;
     }
+    reopening_terminals(ruleset.as_fd(), rules.handled_fs)?;
     // Paths can only be opened in the finished root: the child adds their rules.
     let path = |rule: &crate::plan::step::LandlockPath| {
         let path = host_path(&rule.path)?;
@@ -272,6 +279,21 @@ fn landlock(rules: &LandlockRules) -> Result<ChildOp, Problem> {
     };
     let paths = rules.paths.iter().map(path).collect::<Result<_, Problem>>()?;
     Ok(ChildOp::Landlock { ruleset, paths })
+}
+
+/// Lets a terminal among the standard streams be opened again, as `/dev/stderr` does it: its path
+/// isn't in the sandbox. Not so other files, of which the command may have got only a part of the
+/// rights that opening them anew would give.
+fn reopening_terminals(ruleset: std::os::fd::BorrowedFd<'_>, handled: u64) -> Result<(), Problem> {
+    use crate::plan::landlock::access::{IOCTL_DEV, READ_FILE, WRITE_FILE};
+    let rights = (READ_FILE | WRITE_FILE | IOCTL_DEV) & handled;
+    for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+        if rustix::termios::isatty(stream) {
+            crate::sys::landlock::add_path_rule(ruleset, stream, rights)
+                .map_err(|errno| format!("landlock_add_rule(2) for the terminal: {errno}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn close_descriptors(kept: &[u32], list: &mut Vec<ChildOp>) -> Result<(), Problem> {

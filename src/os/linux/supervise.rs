@@ -33,6 +33,10 @@ pub(crate) const FORWARDED: [i32; 9] = [
     libc::SIGALRM,
 ];
 
+/// The names of [`FORWARDED`].
+pub(crate) const FORWARDED_NAMES: [&str; FORWARDED.len()] =
+    ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "WINCH", "CONT", "ALRM"];
+
 /// How a run ended, before anybody says what it means.
 #[derive(Debug)]
 pub(crate) struct Ended {

@@ -227,8 +227,9 @@ impl Missing {
 }
 
 /// How to get a cgroup of one's own.
-pub const DELEGATE: &str =
-    "start it in a cgroup of its own: systemd-run --user --scope -p Delegate=yes ringfence …";
+pub const DELEGATE: &str = "start it in a cgroup of its own: systemd-run --user --scope -p Delegate=yes ringfence … \
+     (version 2); without systemd, root can make one in each hierarchy, chown it to this user, and \
+     start ringfence in it";
 
 /// Where the version 2 cgroup of a run is made.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -102,6 +102,29 @@ pub struct HostFacts {
     pub processors: Vec<u32>,
 }
 
+/// Something about the host that no layer depends on, but that people want to know of.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Surrounding {
+    /// Its name: `container`, `kernel.yama.ptrace_scope`.
+    pub name: &'static str,
+    /// What it is; absent: it can't be told.
+    pub value: Option<String>,
+    /// What follows from it.
+    pub meaning: &'static str,
+}
+
+impl HostFacts {
+    /// Whether the kernel's release is at least `major.minor`; one that can't be read isn't.
+    #[must_use]
+    pub fn kernel_is_at_least(&self, major: u32, minor: u32) -> bool {
+        let mut numbers = self.kernel.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(found)), Some(Ok(with))) => (found, with) >= (major, minor),
+            _ => false,
+        }
+    }
+}
+
 /// Who starts the sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {

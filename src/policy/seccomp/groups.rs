@@ -22,7 +22,7 @@ mod numbers;
 use std::collections::BTreeSet;
 
 use super::condition::Condition;
-pub use numbers::{ENOSYS, EPERM, PR_GET_SECCOMP};
+pub use numbers::{AF_NETLINK, AF_UNIX, EACCES, ENOSYS, EPERM, PR_GET_SECCOMP};
 
 /// A use of a system call: all the conditions hold.
 #[derive(Clone, Copy, Debug)]

@@ -60,6 +60,9 @@ pub struct Failure {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts.
     pub sources: Sources,
+    /// What could be made of them all the same, wrong values left out: only good for finding more
+    /// problems in one go. Empty where not even the profile asked for could be read.
+    pub choices: Vec<Layered>,
 }
 
 /// Loads a profile, all it extends, and all that may take its place.
@@ -71,15 +74,27 @@ pub struct Failure {
 /// # Errors
 /// All problems of all the texts that could be found.
 pub fn resolve(loader: &mut dyn Loader, reference: &str) -> Result<Loaded, Failure> {
-    let mut resolver = Resolver::new(loader);
+    resolve_with(Resolver::new(loader), reference)
+}
+
+/// The same without what may take the profile's place: most launches never need it.
+///
+/// # Errors
+/// All problems of all the texts that could be found.
+pub fn resolve_first(loader: &mut dyn Loader, reference: &str) -> Result<Loaded, Failure> {
+    resolve_with(Resolver { first_only: true, ..Resolver::new(loader) }, reference)
+}
+
+fn resolve_with(mut resolver: Resolver<'_>, reference: &str) -> Result<Loaded, Failure> {
     let first = Spanned::new(reference.to_owned(), Origin::CODE);
     let mut choices = Vec::new();
     resolver.alternatives(&first, None, &mut Vec::new(), &mut choices);
     let Resolver { sources, diagnostics, .. } = resolver;
+    let choices: Vec<Layered> = choices.into_iter().map(|(_, layered)| layered).collect();
     if !diagnostics.is_empty() || choices.is_empty() {
-        return Err(Failure { diagnostics, sources });
+        return Err(Failure { diagnostics, sources, choices });
     }
-    Ok(Loaded { choices: choices.into_iter().map(|(_, layered)| layered).collect(), sources })
+    Ok(Loaded { choices, sources })
 }
 
 /// A profile merged with its bases, and the texts that went into it.
@@ -92,6 +107,8 @@ struct Merged {
 type Chain = Vec<SourceId>;
 
 struct Resolver<'l> {
+    /// Whether alternatives are left aside.
+    first_only: bool,
     loader: &'l mut dyn Loader,
     sources: Sources,
     diagnostics: Vec<Diagnostic>,
@@ -104,6 +121,7 @@ struct Resolver<'l> {
 impl<'l> Resolver<'l> {
     fn new(loader: &'l mut dyn Loader) -> Self {
         Self {
+            first_only: false,
             loader,
             sources: Sources::default(),
             diagnostics: Vec::new(),
@@ -128,6 +146,9 @@ impl<'l> Resolver<'l> {
         }
         let merged = self.with_bases(id, &profile, &mut Vec::new());
         choices.push((id, self.layered(id, &merged)));
+        if self.first_only {
+            return;
+        }
         chain.push(id);
         for alternative in &profile.otherwise {
             self.alternatives(alternative, Some(id), chain, choices);

@@ -53,8 +53,8 @@ fn a_later_mount_takes_the_place_of_one_with_the_same_target() {
     );
     let mounts = profile.filesystem.mounts;
     let targets: Vec<_> = mounts.iter().map(|mount| mount.target.as_str()).collect();
-    assert_eq!(targets, ["/a", "//b/", "/c", "/d"]);
-    assert!(matches!(mounts[1].kind, MountKind::Tmpfs { .. }));
+    assert_eq!(targets, ["/a", "/c", "/d", "//b/"]);
+    assert!(matches!(mounts[3].kind, MountKind::Tmpfs { .. }));
 }
 
 #[test]

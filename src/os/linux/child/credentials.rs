@@ -1,6 +1,7 @@
 //! Emptying the capability sets, and reading back what the kernel says of this process.
 
 use rustix::io::Errno;
+use rustix::process::Resource;
 
 use super::ops::{Credentials, ExpectedCapabilities};
 use super::record::{Call, Failure, In};
@@ -70,12 +71,19 @@ pub(super) fn read_back(expected: &Credentials) -> Result<(), Failure> {
     }
     for (resource, limit) in &expected.rlimits {
         let read = rustix::process::getrlimit(*resource);
-        let same = |value: Option<u64>| value == Some(*limit);
-        if !same(read.current) || !same(read.maximum) {
+        let allowed = [Some(*limit), Some(hard_limit(*resource, *limit))];
+        if read.current != Some(*limit) || !allowed.contains(&read.maximum) {
             return Err(mismatch(Call::ReadRlimit));
         }
     }
     Ok(())
+}
+
+/// The hard limit that goes with a soft one. Of processor time it is a second more: at the soft
+/// limit comes `SIGXCPU`, which says why the process ends; at the hard one `SIGKILL`, which could
+/// come from anybody. One that ignores the first is ended by the second.
+pub(crate) fn hard_limit(resource: Resource, limit: u64) -> u64 {
+    limit.saturating_add(u64::from(resource == Resource::Cpu))
 }
 
 /// The kernel said something else than it was told to hold.

@@ -13,5 +13,6 @@ mod resolve;
 mod run;
 mod tree;
 
+pub(crate) use credentials::hard_limit;
 pub(crate) use init::{Channels, enter};
 pub(crate) use mounts::mounts_trial;

@@ -72,7 +72,9 @@ impl<'a> Runner<'a> {
                 sys::exec::keep_across_exec(*descriptor).in_call(Call::Dup)
             }
             ChildOp::SetRlimit { resource, limit } => {
-                let limit = Rlimit { current: Some(*limit), maximum: Some(*limit) };
+                let most = rustix::process::getrlimit(*resource).maximum.unwrap_or(u64::MAX);
+                let hard = credentials::hard_limit(*resource, *limit).min(most);
+                let limit = Rlimit { current: Some(*limit), maximum: Some(hard) };
                 rustix::process::setrlimit(*resource, limit).in_call(Call::Setrlimit)
             }
             ChildOp::ResetSignals => {

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use crate::error::errno_text;
 use crate::plan::facts::Cause;
 
-fn read(path: &str) -> Option<String> {
+pub(super) fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
@@ -56,7 +56,7 @@ pub(in super::super) fn user_namespace(errno: Errno) -> Cause {
 
 /// The caller lacks no privilege that the kernel asks for, but is denied: by whom?
 fn denied_namespace(found: String) -> Cause {
-    if filtered() {
+    if filtered() == Some(true) {
         return Cause::new(
             format!("{found}: a seccomp filter around this process forbids it, as containers have"),
             format!("start the container with --security-opt seccomp=unconfined; {WITHOUT}"),
@@ -77,11 +77,10 @@ fn denied_namespace(found: String) -> Cause {
     )
 }
 
-/// Whether a seccomp filter is on this process already.
-fn filtered() -> bool {
-    read("/proc/self/status").is_some_and(|status| {
-        status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|v| v.trim() == "2"))
-    })
+/// Whether a seccomp filter is on this process already; `None`: it can't be told.
+pub(super) fn filtered() -> Option<bool> {
+    let status = read("/proc/self/status")?;
+    status.lines().find_map(|line| line.strip_prefix("Seccomp:")).map(|mode| mode.trim() == "2")
 }
 
 /// AppArmor, by Ubuntu's restriction of unprivileged user namespaces or by a profile on us.

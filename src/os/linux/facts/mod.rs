@@ -3,6 +3,7 @@
 pub(super) mod accounts;
 pub(super) mod blockers;
 mod paths;
+pub(super) mod surroundings;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
         seccomp: seccomp(),
         cgroup: cgroups(policy, effort),
         accounts: accounts::look_up(&policy.identity),
-        paths: paths::look_at(policy),
+        paths: paths::look_at(policy, effort),
         mounts: Vec::new(),
         processors: processors(),
         caller,

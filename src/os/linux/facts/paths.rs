@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
+use super::Effort;
+
 use crate::plan::facts::{Errno, PathFact};
 use crate::policy::Policy;
 use crate::policy::filesystem::{MountKind, Root};
 
-pub(super) fn look_at(policy: &Policy) -> BTreeMap<PathBuf, PathFact> {
+pub(super) fn look_at(policy: &Policy, effort: Effort) -> BTreeMap<PathBuf, PathFact> {
     let filesystem = &policy.filesystem;
     let sources = filesystem.mounts.iter().filter_map(|mount| match &mount.kind {
         MountKind::Bind { source, .. } => Some(source),
@@ -19,8 +21,14 @@ pub(super) fn look_at(policy: &Policy) -> BTreeMap<PathBuf, PathFact> {
         Root::Directory(path) => Some(path),
         Root::Host | Root::Minimal => None,
     };
+    // A launch leaves rules for what isn't there out by itself; people are told.
+    let rules = &policy.landlock;
+    let rules = match effort {
+        Effort::Look => [].iter().chain(&[]).chain(&[]),
+        Effort::Try => rules.read.iter().chain(&rules.write).chain(&rules.execute),
+    };
     let hidden = filesystem.hide.iter().filter_map(|path| filesystem.on_host(path));
-    let all = sources.chain(root).cloned().chain(hidden);
+    let all = sources.chain(root).chain(rules).cloned().chain(hidden);
     all.map(|path| (path.clone(), look(&path))).collect()
 }
 

@@ -7,17 +7,25 @@ use rustix::io::Errno;
 use super::blockers;
 use crate::os::linux::child::mounts_trial;
 use crate::os::linux::idmap;
-use crate::plan::facts::{HostFacts, Support};
+use crate::plan::facts::{Cause, HostFacts, Support};
 use crate::plan::step::{IdMap, Ids};
 use crate::profile::vocabulary::Namespace;
-use crate::sys::clone::{clone_and_run, flags};
+use crate::sys::clone::{clone_and_run, flags, unshare_cgroup, unshare_time};
 use crate::sys::exec::{CloseMode, close_range};
 use crate::sys::wait::{Wait, reap};
 
-/// The namespaces of a `namespaced` sandbox, besides the user namespace.
-const OTHERS: u64 = flags::NEWNS | flags::NEWPID | flags::NEWIPC | flags::NEWUTS | flags::NEWNET;
+/// The namespaces of a `namespaced` sandbox that are made with the process, besides the user
+/// namespace.
+const OTHERS: [(Namespace, u64); 5] = [
+    (Namespace::Mount, flags::NEWNS),
+    (Namespace::Pid, flags::NEWPID),
+    (Namespace::Ipc, flags::NEWIPC),
+    (Namespace::Uts, flags::NEWUTS),
+    (Namespace::Network, flags::NEWNET),
+];
 
-/// Replaces what is assumed of namespaces and mounts by what is seen.
+/// Replaces what is assumed of namespaces and mounts by what is seen. What could not be tried
+/// stays assumed.
 pub(super) fn try_namespaces(facts: &mut HostFacts) {
     // CAP_SYS_ADMIN (21) makes namespaces without a user namespace.
     let privileged = facts.caller.has(21);
@@ -26,59 +34,107 @@ pub(super) fn try_namespaces(facts: &mut HostFacts) {
     {
         return;
     }
-    let outcome = run(privileged, Ids { uid: facts.caller.uid, gid: facts.caller.gid });
-    let mut set = |namespaces: &[Namespace], support: &Support| {
-        for namespace in namespaces {
-            let known = facts.namespaces.get(namespace);
-            if known.is_some_and(Support::is_usable) {
-                facts.namespaces.insert(*namespace, support.clone());
-            }
-        }
-    };
-    let made =
-        [Namespace::Mount, Namespace::Pid, Namespace::Ipc, Namespace::Uts, Namespace::Network];
-    match outcome {
-        Outcome::NotCloned(errno) if privileged => {
-            set(&made, &Support::Missing(blockers::namespaces(errno)));
-        }
-        Outcome::NotCloned(errno) => {
-            set(&[Namespace::User], &Support::Missing(blockers::user_namespace(errno)));
-        }
+    if privileged {
+        // Not needed for the others, but a profile may ask for one.
+        let support = match alone(flags::NEWUSER) {
+            Ok(()) => Support::Proved,
+            Err(errno) => Support::Missing(blockers::user_namespace(errno)),
+        };
+        learn(facts, Namespace::User, support);
+    }
+    match run(privileged, Ids { uid: facts.caller.uid, gid: facts.caller.gid }) {
+        Outcome::NotTried => {}
+        Outcome::NotCloned(errno) => try_each(facts, privileged, errno),
         Outcome::NotMapped(file, errno) => {
-            set(&[Namespace::User], &Support::Missing(blockers::id_map(file, errno)));
+            learn(facts, Namespace::User, Support::Missing(blockers::id_map(file, errno)));
         }
-        Outcome::Mounts { mounting, proc } => {
-            set(&made, &Support::Proved);
-            if !privileged {
-                set(&[Namespace::User], &Support::Proved);
+        Outcome::Made(results) => {
+            for (namespace, _) in OTHERS {
+                learn(facts, namespace, Support::Proved);
             }
-            facts.mount_descriptors = match mounting {
+            if !privileged {
+                learn(facts, Namespace::User, Support::Proved);
+            }
+            let proved = |result: Result<(), Errno>, cause: fn(Errno) -> Cause| match result {
                 Ok(()) => Support::Proved,
-                Err(errno) => Support::Missing(blockers::mounting("fsmount(2)", errno)),
+                Err(errno) => Support::Missing(cause(errno)),
             };
-            facts.fresh_proc = match proc {
-                Ok(()) => Support::Proved,
-                Err(errno) => Support::Missing(blockers::fresh_proc(errno)),
-            };
+            learn(facts, Namespace::Cgroup, proved(results.cgroup, blockers::namespaces));
+            learn(facts, Namespace::Time, proved(results.time, blockers::namespaces));
+            let mounting = |errno| blockers::mounting("fsmount(2)", errno);
+            facts.mount_descriptors = proved(results.mounting, mounting);
+            facts.fresh_proc = proved(results.proc, blockers::fresh_proc);
         }
     }
 }
 
+/// Notes what was seen, unless the kernel doesn't have it at all.
+fn learn(facts: &mut HostFacts, namespace: Namespace, support: Support) {
+    if facts.namespaces.get(&namespace).is_some_and(Support::is_usable) {
+        facts.namespaces.insert(namespace, support);
+    }
+}
+
+/// All at once failed: finds out which it is. A limit (`user.max_net_namespaces`, say) may be for
+/// one kind only.
+fn try_each(facts: &mut HostFacts, privileged: bool, together: Errno) {
+    let base = if privileged { 0 } else { flags::NEWUSER };
+    if !privileged && let Err(errno) = alone(base) {
+        learn(facts, Namespace::User, Support::Missing(blockers::user_namespace(errno)));
+        return;
+    }
+    let mut some_failed = false;
+    for (namespace, flag) in OTHERS {
+        let support = match alone(base | flag) {
+            Ok(()) => Support::Proved,
+            Err(errno) => Support::Missing(blockers::namespaces(errno)),
+        };
+        some_failed |= !support.is_usable();
+        learn(facts, namespace, support);
+    }
+    if !some_failed {
+        for (namespace, _) in OTHERS {
+            learn(facts, namespace, Support::Missing(blockers::namespaces(together)));
+        }
+    }
+}
+
+fn alone(flags: u64) -> Result<(), Errno> {
+    let cloned = clone_and_run(flags, None, || ())?;
+    let _ = reap(Wait::For(cloned.pid));
+    Ok(())
+}
+
 enum Outcome {
+    /// This process lacks what trying takes.
+    NotTried,
     NotCloned(Errno),
     NotMapped(&'static str, Errno),
-    Mounts { mounting: Result<(), Errno>, proc: Result<(), Errno> },
+    Made(Results),
 }
+
+/// What was seen from inside.
+struct Results {
+    mounting: Result<(), Errno>,
+    proc: Result<(), Errno>,
+    cgroup: Result<(), Errno>,
+    time: Result<(), Errno>,
+}
+
+/// The size of [`Results`] on the way: four error numbers.
+const RESULT_BYTES: usize = 16;
 
 fn run(privileged: bool, ids: Ids) -> Outcome {
     let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
     let (Ok((wait, go)), Ok((results, tell))) = (pipe(), pipe()) else {
-        return Outcome::NotCloned(Errno::MFILE);
+        return Outcome::NotTried;
     };
-    let wanted = if privileged { OTHERS } else { OTHERS | flags::NEWUSER };
+    let others = OTHERS.iter().fold(0, |flags, (_, flag)| flags | flag);
+    let wanted = if privileged { others } else { others | flags::NEWUSER };
     let cloned = clone_and_run(wanted, None, || child(&wait, &go, &tell));
     let pid = match cloned {
         Ok(cloned) => cloned.pid,
+        Err(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => return Outcome::NotTried,
         Err(errno) => return Outcome::NotCloned(errno),
     };
     drop(tell);
@@ -88,7 +144,7 @@ fn run(privileged: bool, ids: Ids) -> Outcome {
         let _ = rustix::io::write(&go, b"g");
     }
     drop(go);
-    let mut bytes = [0_u8; 8];
+    let mut bytes = [0_u8; RESULT_BYTES];
     let read = rustix::io::read(&results, &mut bytes);
     let _ = reap(Wait::For(pid));
     if let Err(error) = mapped {
@@ -99,8 +155,13 @@ fn run(privileged: bool, ids: Ids) -> Outcome {
         if number == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(number)) }
     };
     match read {
-        Ok(8) => Outcome::Mounts { mounting: result(0), proc: result(4) },
-        _ => Outcome::Mounts { mounting: Err(Errno::IO), proc: Err(Errno::IO) },
+        Ok(RESULT_BYTES) => Outcome::Made(Results {
+            mounting: result(0),
+            proc: result(4),
+            cgroup: result(8),
+            time: result(12),
+        }),
+        _ => Outcome::NotTried,
     }
 }
 
@@ -114,8 +175,10 @@ fn child(wait: &OwnedFd, go: &OwnedFd, tell: &OwnedFd) {
     }
     let number = |result: Result<(), Errno>| result.err().map_or(0, Errno::raw_os_error);
     let (mounting, proc) = mounts_trial();
-    let mut bytes = [0_u8; 8];
+    let mut bytes = [0_u8; RESULT_BYTES];
     bytes[..4].copy_from_slice(&number(mounting).to_ne_bytes());
-    bytes[4..].copy_from_slice(&number(proc).to_ne_bytes());
+    bytes[4..8].copy_from_slice(&number(proc).to_ne_bytes());
+    bytes[8..12].copy_from_slice(&number(unshare_cgroup()).to_ne_bytes());
+    bytes[12..].copy_from_slice(&number(unshare_time()).to_ne_bytes());
     let _ = rustix::io::write(tell, &bytes);
 }

@@ -19,6 +19,7 @@ fn plan(steps: Vec<Step>) -> Plan {
             guarded: Vec::new(),
         },
         mount_attributes: false,
+        private: Vec::new(),
     }
 }
 

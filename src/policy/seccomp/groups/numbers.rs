@@ -3,6 +3,8 @@
 
 /// Operation not permitted.
 pub const EPERM: u16 = 1;
+/// Permission denied.
+pub const EACCES: u16 = 13;
 /// Function not implemented.
 pub const ENOSYS: u16 = 38;
 pub(super) const EPROTONOSUPPORT: u16 = 93;
@@ -36,10 +38,12 @@ pub(super) const S_ISUID_OR_S_ISGID: u64 = 0o6000;
 pub(super) const O_CREAT_OR_TMPFILE: u64 = 0o20_000_100;
 
 // linux/socket.h, linux/in.h, linux/in6.h
-pub(super) const AF_UNIX: u64 = 1;
+/// Sockets of this host.
+pub const AF_UNIX: u64 = 1;
 pub(super) const AF_INET: u64 = 2;
 pub(super) const AF_INET6: u64 = 10;
-pub(super) const AF_NETLINK: u64 = 16;
+/// Sockets to the kernel.
+pub const AF_NETLINK: u64 = 16;
 pub(super) const IPPROTO_ICMP: u64 = 1;
 pub(super) const IPPROTO_TCP: u64 = 6;
 pub(super) const IPPROTO_UDP: u64 = 17;

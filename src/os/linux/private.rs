@@ -1,0 +1,137 @@
+//! Directories that stand in for file systems in memory, where nothing can be mounted.
+//!
+//! They are made below the caller's directory for temporary files, in one that nobody else can
+//! enter, and removed when the run is over. The command finds them by its environment.
+
+use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::prepare::CommandLine;
+use crate::error::LaunchError;
+use crate::plan::Plan;
+use crate::plan::landlock::access;
+use crate::plan::step::{LandlockPath, Step};
+use crate::profile::vocabulary::Layer;
+
+/// How often another name is tried when one is taken.
+const ATTEMPTS: usize = 16;
+
+/// Every right but requests to devices.
+const RIGHTS: u64 = access::ALL_FS & !access::IOCTL_DEV;
+
+/// The directories of one run; they are removed when this is dropped.
+#[derive(Debug, Default)]
+pub(super) struct PrivateDirectories {
+    /// What holds them.
+    parent: Option<PathBuf>,
+    /// What each stands for, and where it is.
+    directories: Vec<(PathBuf, PathBuf)>,
+}
+
+impl PrivateDirectories {
+    /// Makes the directories that a plan needs.
+    pub(super) fn make(plan: &Plan) -> Result<Self, LaunchError> {
+        let mut made = Self::default();
+        if plan.private.is_empty() {
+            return Ok(made);
+        }
+        let base = std::env::temp_dir();
+        let fail = |error: std::io::Error| {
+            let text = format!("can't make a private directory in {}: {error}", base.display());
+            LaunchError::preparing(Layer::Landlock, text)
+        };
+        let parent = new_directory(&base).map_err(fail)?;
+        made.parent = Some(parent.clone());
+        let owner = owner(plan);
+        own(&parent, owner).map_err(fail)?;
+        for (number, target) in plan.private.iter().enumerate() {
+            let name = target.file_name().map_or_else(OsString::new, OsString::from);
+            let path = parent.join(format!("{number}-{}", name.display()));
+            std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(fail)?;
+            own(&path, owner).map_err(fail)?;
+            made.directories.push((target.clone(), path));
+        }
+        Ok(made)
+    }
+
+    /// The plan, with the directories allowed, and the working directory where it is now.
+    pub(super) fn in_plan(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        for step in &mut plan.steps {
+            match step {
+                Step::ChangeDirectory(path) => {
+                    if let Some(place) = self.place(path) {
+                        *path = place.to_owned();
+                    }
+                }
+                Step::Landlock(rules) => {
+                    let access = RIGHTS & rules.handled_fs;
+                    rules.paths.extend(self.directories.iter().map(|(_, place)| LandlockPath {
+                        path: place.clone(),
+                        access,
+                        optional: false,
+                    }));
+                }
+                _ => {}
+            }
+        }
+        plan
+    }
+
+    /// The command, whose environment names the directories in the place of what they stand for.
+    pub(super) fn in_command(&self, command: &CommandLine) -> CommandLine {
+        let mut command = command.clone();
+        for (_, value) in &mut command.environment {
+            if let Some(place) = self.place(Path::new(value)) {
+                *value = place.into();
+            }
+        }
+        let named = command.environment.iter().any(|(name, _)| name == "TMPDIR");
+        if let (false, Some(place)) = (named, self.place(Path::new("/tmp"))) {
+            command.environment.push(("TMPDIR".into(), place.into()));
+        }
+        command
+    }
+
+    /// The directory that stands in for a target.
+    fn place(&self, target: &Path) -> Option<&Path> {
+        let found = self.directories.iter().find(|(stands_for, _)| stands_for == target);
+        found.map(|(_, place)| place.as_path())
+    }
+}
+
+impl Drop for PrivateDirectories {
+    fn drop(&mut self) {
+        // The whole process tree is gone: nobody exchanges directories for links meanwhile.
+        if let Some(parent) = &self.parent {
+            let _ = std::fs::remove_dir_all(parent);
+        }
+    }
+}
+
+/// A directory with a name that nobody can foresee, which only this user can enter.
+fn new_directory(base: &Path) -> std::io::Result<PathBuf> {
+    let mut attempts = ATTEMPTS;
+    loop {
+        let mut random = [0; 8];
+        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+        let path = base.join(format!("ringfence-{:016x}", u64::from_ne_bytes(random)));
+        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && attempts > 0 => {
+                attempts -= 1;
+            }
+            result => return result.map(|()| path),
+        }
+    }
+}
+
+/// Who the command is to the host, where that isn't the caller.
+fn owner(plan: &Plan) -> Option<(u32, u32)> {
+    let mapped = plan.steps.iter().any(|step| matches!(step, Step::MapIds(_)));
+    plan.expected.ids.filter(|_| !mapped).map(|ids| (ids.uid, ids.gid))
+}
+
+fn own(path: &Path, owner: Option<(u32, u32)>) -> std::io::Result<()> {
+    owner.map_or(Ok(()), |(uid, gid)| std::os::unix::fs::lchown(path, Some(uid), Some(gid)))
+}
