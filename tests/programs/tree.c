@@ -6,6 +6,7 @@
  *   tree deaf MARK          ignores every signal that can be ignored, and sleeps
  *   tree stop MARK          stops itself
  *   tree bomb MARK          forks until nothing more can be forked, then says how often; stays
+ *   tree eat MARK           takes memory until there is no more
  *   tree fast MARK          forks a new copy of itself and ends, for ever */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -66,6 +67,13 @@ int main(int argc, char **argv) {
         }
         printf("%d %s\n", count, strerrorname_np(errno));
         return 5;
+    }
+    if (strcmp(how, "eat") == 0) {
+        for (;;) {
+            char *more = malloc(1 << 20);
+            if (more == NULL) return 7;
+            memset(more, 1, 1 << 20);
+        }
     }
     if (strcmp(how, "fast") == 0) {
         for (;;) {

@@ -141,7 +141,7 @@ impl Workspace {
         Ringfence { command }
     }
 
-    fn become_caller(&self, command: &mut Command) {
+    pub fn become_caller(&self, command: &mut Command) {
         if self.caller == Caller::User && rustix::process::geteuid().is_root() {
             // Also empties the supplementary groups.
             command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
