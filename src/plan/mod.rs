@@ -9,6 +9,7 @@ mod filesystem;
 mod identity;
 pub mod landlock;
 mod limits;
+mod masks;
 mod namespaces;
 pub mod order;
 pub mod step;
