@@ -1,32 +1,15 @@
 //! What is visible of the file system: the root, what is put into it, and what is masked.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::build::Builder;
 use super::facts::{Cause, PathFact, Support};
 use super::ground::Ground;
 use super::identity::CAP_SYS_ADMIN;
+use super::masks;
 use super::step::{Bind, Ids, NewRoot, OwnerMap, Remount, Step, Tmpfs};
 use crate::policy::filesystem::{Mount, MountKind, Root};
 use crate::profile::vocabulary::{Access, Layer, Namespace};
-
-/// Parts of a fresh `/proc` that speak of, or to, the whole kernel: read-only.
-const PROC_READ_ONLY: [&str; 5] =
-    ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"];
-
-/// Parts of `/proc` and `/sys` that tell of the host's hardware, keys and kernel: covered.
-const MASKED: [&str; 9] = [
-    "/proc/acpi",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/sys/firmware",
-    "/sys/kernel/security",
-];
 
 /// Device nodes of a minimal `/dev`.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -157,7 +140,7 @@ impl View {
             builder.steps.push(Step::Seal(PathBuf::from("/")));
         }
         if builder.wants(Layer::Masks) {
-            self.masks(builder);
+            masks::plan(builder, self.tree);
         } else {
             builder.off(Layer::Masks);
         }
@@ -337,38 +320,6 @@ impl View {
         if self.ground.needs(path) {
             builder.steps.push(Step::Directory { path: path.to_owned(), mode: 0o755 });
         }
-    }
-
-    fn masks(&self, builder: &mut Builder<'_>) {
-        let layer = Layer::Masks;
-        let shown = |paths: &[&str]| -> Vec<PathBuf> {
-            paths.iter().flat_map(|path| self.places_of(builder, Path::new(path))).collect()
-        };
-        let (read_only, masked) = (shown(&PROC_READ_ONLY), shown(&MASKED));
-        if read_only.is_empty() && masked.is_empty() {
-            return builder.nothing_to_enforce(layer, "neither /proc nor /sys is visible");
-        }
-        builder.steps.extend(read_only.into_iter().map(|path| Step::ReadOnly { path, layer }));
-        builder.steps.extend(masked.into_iter().map(|path| Step::Mask { path, layer }));
-        builder.enforced(layer, "parts of /proc and /sys covered or read-only");
-    }
-
-    /// Where in the sandbox a path of the host, or of a fresh `/proc`, may be seen.
-    fn places_of(&self, builder: &Builder<'_>, path: &Path) -> Vec<PathBuf> {
-        let below = |mount: &Mount| {
-            let source = match &mount.kind {
-                MountKind::Bind { source, .. } => source,
-                MountKind::Proc => Path::new("/proc"),
-                MountKind::Tmpfs { .. } | MountKind::Dev => return None,
-            };
-            path.strip_prefix(source).ok().map(|rest| mount.target.join(rest))
-        };
-        let root = self.tree.then(|| path.to_owned());
-        let places: BTreeSet<PathBuf> = root
-            .into_iter()
-            .chain(builder.policy.filesystem.mounts.iter().filter_map(below))
-            .collect();
-        places.into_iter().collect()
     }
 }
 

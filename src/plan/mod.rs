@@ -11,6 +11,7 @@ mod ground;
 mod identity;
 pub mod landlock;
 mod limits;
+mod masks;
 mod namespaces;
 pub mod order;
 pub mod step;
