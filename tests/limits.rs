@@ -1,6 +1,8 @@
 //! Level 4: limits of the tree by a cgroup, and what stands in where none can be had. Rows of
 //! the hostile cases: 2, 19, 21, 22.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
 mod support;
 
 use support::tree::{cgroups_of, mark, nothing_is_left};
