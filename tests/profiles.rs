@@ -1,5 +1,4 @@
 //! What the built-in profiles keep away from a command, looked at from inside.
-
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
@@ -217,6 +216,36 @@ fn landlock_only_closes_the_hosts_tmp_and_leaves_nothing_there() {
         assert!(private.starts_with(tmp), "{caller:?}: {run:?}");
         assert!(!private.exists(), "{caller:?}");
         assert_eq!(std::fs::read_dir(tmp).unwrap().count(), 1, "{caller:?}");
+    }
+}
+
+#[test]
+fn where_namespaces_are_forbidden_another_profile_takes_the_place_and_one_line_says_so() {
+    let binary = support::binary().to_str().unwrap();
+    for caller in callers() {
+        for (profile, instead) in [("default", "landlock-only"), ("ci", "ci-landlock")] {
+            let workspace = Workspace::new(caller);
+            // The filter of the outer sandbox forbids the inner one its namespaces.
+            let options = ["-p", "landlock-only", "--ro", binary];
+            let script = format!("{binary} run -p {profile} -- sh -c 'echo x >made; cat made'");
+            let run = run(&workspace, &options, &["sh", "-c", &script]);
+            assert_eq!(run.success(), "x", "{caller:?} {profile}");
+            let told = run.stderr().lines().filter(|line| line.contains(instead)).count();
+            assert_eq!(told, 1, "{caller:?} {profile}: {}", run.stderr());
+        }
+    }
+}
+
+#[test]
+fn the_untrusted_profiles_refuse_where_namespaces_are_forbidden() {
+    let binary = support::binary().to_str().unwrap();
+    for caller in callers() {
+        for profile in ["untrusted", "compute", "network-client"] {
+            let workspace = Workspace::new(caller);
+            let options = ["-p", "landlock-only", "--ro", binary];
+            let run = run(&workspace, &options, &[binary, "run", "-p", profile, "--", "echo"]);
+            assert_eq!(run.code(), 125, "{caller:?} {profile}: {run:?}");
+        }
     }
 }
 

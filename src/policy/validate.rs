@@ -1,8 +1,10 @@
 //! From a merged profile to a policy: defaults filled in, variables expanded, contradictions found.
 
+mod mounts;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::enforcement::{Asked, enforcements};
 use super::filesystem::{Filesystem, Mount, MountKind, Root};
@@ -14,7 +16,7 @@ use crate::profile::expand::{Expander, Variables};
 use crate::profile::layering::{finish, merge};
 use crate::profile::model::{self, Profile, RootSource, Setting};
 use crate::profile::source::{Origin, Sources, Spanned};
-use crate::profile::vocabulary::{Access, Level, Namespace, NetworkMode, Stdin};
+use crate::profile::vocabulary::{Level, Namespace, NetworkMode, Stdin};
 
 /// What a profile's variables and defaults depend on, besides the profile.
 #[derive(Clone, Debug, Default)]
@@ -126,96 +128,9 @@ impl Validator<'_> {
                 RootSource::Directory(path) => Root::Directory(self.path(path, root.origin)),
             },
         };
-        let mounts = self.mounts(&section.mounts);
+        let mounts = self.mounts(&section.mounts).collect();
         // In the order of their paths, so that what is above comes before what is below.
-        Filesystem { root, mounts: mounts.into_values().collect(), hide: self.paths(&section.hide) }
-    }
-
-    /// The mounts by their targets, now that it is known what variables stand for. Where two have
-    /// the same, the one that was merged later wins, unless both stand in the same text.
-    fn mounts(&mut self, written: &[Spanned<model::Mount>]) -> BTreeMap<PathBuf, Mount> {
-        let mut mounts: BTreeMap<PathBuf, (Origin, Mount)> = BTreeMap::new();
-        let gives_way = |mount: &&Spanned<model::Mount>| {
-            matches!(mount.kind, model::MountKind::Bind { unless_home: true, .. })
-        };
-        for written in written.iter().filter(|mount| !gives_way(mount)) {
-            let Some(mount) = self.mount(written) else { continue };
-            let text = |origin: Origin| origin.place().map(|(source, _)| source);
-            let twice = mounts.get(&mount.target).is_some_and(|(other, _)| {
-                text(*other).is_some() && text(*other) == text(written.origin)
-            });
-            if mount.target == Path::new("/") {
-                if let (model::MountKind::Tmpfs { .. }, true) =
-                    (&written.kind, written.target.contains("${"))
-                {
-                    continue; // A home directory that is the root: there is nothing to make.
-                }
-                let message = "nothing can be mounted on the root itself";
-                let help = "choose what it is made of with filesystem.root";
-                self.problems.push(Diagnostic::new(message, written.origin).help(help));
-            } else if twice {
-                let message = format!("two mounts have the target {}", mount.target.display());
-                let help = "take one away, or give it another target";
-                self.problems.push(Diagnostic::new(message, written.origin).help(help));
-            } else {
-                mounts.insert(mount.target.clone(), (written.origin, mount));
-            }
-        }
-        for written in written.iter().filter(gives_way) {
-            let Some(mount) = self.mount(written) else { continue };
-            let MountKind::Bind { source, .. } = &mount.kind else { continue };
-            let there = mounts.get(&mount.target);
-            let reason = match there {
-                // An option of the command line, or another profile, opens it by name.
-                Some((_, Mount { kind: MountKind::Bind { source: other, .. }, .. }))
-                    if other == source && !is_shared(source) =>
-                {
-                    continue;
-                }
-                Some((_, Mount { kind: MountKind::Bind { source: other, access, .. }, .. }))
-                    if other == source && *access == Access::ReadWrite =>
-                {
-                    continue;
-                }
-                _ if self.holds_home(source) => "holds your home directory",
-                Some(_) => "is the system's",
-                None if is_shared(source) => "is the system's",
-                None => {
-                    mounts.insert(mount.target.clone(), (written.origin, mount));
-                    continue;
-                }
-            };
-            self.notes.push(not_opened(source, reason));
-        }
-        mounts.into_iter().map(|(target, (_, mount))| (target, mount)).collect()
-    }
-
-    fn mount(&mut self, written: &Spanned<model::Mount>) -> Option<Mount> {
-        let origin = written.origin;
-        let target = self.path(&written.target, origin);
-        let kind = match &written.kind {
-            model::MountKind::None => return None,
-            model::MountKind::Proc => MountKind::Proc,
-            model::MountKind::Dev => MountKind::Dev,
-            model::MountKind::Tmpfs { size, mode, noexec } => MountKind::Tmpfs {
-                size: size.unwrap_or(level::DEFAULT_TMPFS_BYTES),
-                mode: mode.unwrap_or(0o755),
-                noexec: *noexec,
-            },
-            model::MountKind::Bind { source, access, noexec, map_owner, .. } => MountKind::Bind {
-                source: self.path(source, origin),
-                access: *access,
-                noexec: *noexec,
-                map_owner: *map_owner,
-            },
-        };
-        Some(Mount { target, kind, optional: written.optional })
-    }
-
-    /// Whether a directory is the root, the home directory, or above it.
-    fn holds_home(&self, directory: &Path) -> bool {
-        directory == Path::new("/")
-            || self.expander.variables.home.as_ref().is_some_and(|home| home.starts_with(directory))
+        Filesystem { root, mounts, hide: self.paths(&section.hide) }
     }
 
     fn landlock(&mut self, section: &model::Landlock) -> Landlock {
@@ -296,37 +211,6 @@ impl Validator<'_> {
         };
         candidates.into_iter().flatten().find(shown).unwrap_or_else(|| PathBuf::from("/"))
     }
-}
-
-/// Directories of the system and of all its users, which nobody's project is in as a whole. To
-/// open one, such as `/tmp` or `/run/user/1000`, is to open sockets by which programs outside
-/// can be told what to do.
-const SHARED: [&str; 18] = [
-    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run",
-    "/sbin", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/tmp",
-];
-
-fn is_shared(directory: &Path) -> bool {
-    SHARED.iter().any(|shared| directory == Path::new(shared))
-        || directory.starts_with("/run/user")
-        || directory.starts_with("/dev/shm")
-}
-
-/// What the user is told of a directory that would have been opened elsewhere.
-fn not_opened(directory: &Path, reason: &str) -> String {
-    let how = if directory == Path::new("/") {
-        "start in a directory below it, or name one: --rw DIRECTORY".to_owned()
-    } else {
-        format!("to open it: --rw {}", directory.display())
-    };
-    let instead = match reason {
-        "holds your home directory" => "the command gets an empty private home",
-        _ => "the command can't change it",
-    };
-    format!(
-        "the working directory {} {reason} and isn't opened: {instead}; {how}",
-        directory.display()
-    )
 }
 
 /// Whether a variable's name fits a pattern, whose last character may be `*`.

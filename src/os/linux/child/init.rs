@@ -71,8 +71,8 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
         let _ = Runner::new(program, channels.target.as_fd()).run(&program.target);
     })
     .map_err(|errno| fail(channels, Call::Fork, errno))?;
-    // Nobody may trace init or read its memory. Only now, as the launcher had to look at the
-    // command's process while that still shared init's memory.
+    // Nobody may trace init or read its memory. The command's process has seen to that just before
+    // exec; this is for one that failed before.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|errno| fail(channels, Call::Dumpable, errno))?;
     Ok(target)

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Gid, Rlimit, Uid};
+use rustix::process::{DumpableBehavior, Gid, Rlimit, Uid};
 
 use super::credentials;
 use super::mounts::Mounts;
@@ -45,7 +45,8 @@ impl<'a> Runner<'a> {
 
     fn step(&mut self, step: &'a ChildOp) -> Result<(), Failure> {
         match step {
-            ChildOp::AwaitIdMaps | ChildOp::AwaitInspection => self.await_word(step),
+            ChildOp::AwaitIdMaps => self.await_word(),
+            ChildOp::AwaitInspection => self.await_inspection(),
             ChildOp::NewSession => rustix::process::setsid().in_call(Call::Setsid).map(drop),
             ChildOp::JoinCgroup(files) => join_cgroups(files),
             ChildOp::NewCgroupNamespace => unshare_cgroup(),
@@ -119,11 +120,18 @@ impl<'a> Runner<'a> {
         .map_err(Other::Failure)
     }
 
+    /// Lets the launcher look at this process; then nobody may any more, nor at init, whose memory
+    /// this process still shares: exec gives it another, but leaves init's closed. Were it left to
+    /// init to close its own, the command could be quicker.
+    fn await_inspection(&self) -> Result<(), Failure> {
+        send(self.channel, Record::Ready)?;
+        self.await_word()?;
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .in_call(Call::Dumpable)
+    }
+
     /// Sleeps until the launcher sends its word. End of file is its end, and so is ours.
-    fn await_word(&self, step: &ChildOp) -> Result<(), Failure> {
-        if matches!(step, ChildOp::AwaitInspection) {
-            send(self.channel, Record::Ready)?;
-        }
+    fn await_word(&self) -> Result<(), Failure> {
         let mut word = [0_u8; 1];
         loop {
             match rustix::io::read(self.channel, &mut word) {
