@@ -151,6 +151,21 @@ fn what_the_run_used_is_plausible() {
 }
 
 #[test]
+fn bytes_read_and_written_are_counted() {
+    for caller in callers() {
+        for level in support::LEVELS {
+            let workspace = Workspace::new(caller);
+            let script = "head -c 3000000 /dev/zero | cat > /dev/null";
+            let (_, report) = workspace.report(&["-q", "-l", level], script);
+            for name in ["read_bytes", "written_bytes"] {
+                let bytes = report["usage"][name].as_u64();
+                assert!(bytes >= Some(6_000_000), "{caller:?} {level} {name}: {bytes:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_limits_in_force_are_in_the_report() {
     for caller in callers() {
         let workspace = Workspace::new(caller);
