@@ -1,5 +1,7 @@
 //! What is bound, mounted and hidden. Rows of the hostile cases: 6 to 10, 25, 29, 33.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
 mod support;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -191,6 +193,27 @@ fn a_source_that_is_swapped_meanwhile_is_seen_as_it_was_or_as_it_is() {
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
         });
     }
+}
+
+#[test]
+fn strange_targets_are_refused_or_stay_inside() {
+    // Row 7.
+    everywhere(|workspace, caller, level| {
+        let before = names(Path::new("/"));
+        let long = "x".repeat(300);
+        let deep = "/d".repeat(3000);
+        for target in ["", "relative", "/a/../../b", "/..", &format!("/{long}"), &deep, "/a\nb"] {
+            let bind = format!("/usr/share:{target}");
+            let run = workspace.shell(&["-q", "-l", level, "--ro", &bind], "echo ran");
+            let refused = (run.code(), run.stdout()) == (125, String::new());
+            let inside = target == "/a\nb" && run.code() == 0;
+            assert!(refused || inside, "{caller:?} {level} {target:.20}: {run:?}");
+        }
+        let dotted = workspace
+            .shell(&["-q", "-l", level, "--tmpfs", "/tmp/.", "--tmpfs", "/run//"], "ls /tmp /run");
+        assert!([0, 125].contains(&dotted.code()), "{caller:?} {level}: {dotted:?}");
+        assert_eq!(names(Path::new("/")), before, "{caller:?} {level}");
+    });
 }
 
 #[test]

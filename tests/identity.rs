@@ -134,3 +134,13 @@ fn only_capabilities_that_the_profile_keeps_are_there() {
     let run = workspace.shell(&options, "grep Cap /proc/self/status | cut -f2 | sort -u");
     assert_eq!(run.success(), "0000000000000400");
 }
+
+#[test]
+fn a_user_who_does_not_exist_never_means_the_caller() {
+    // Regression: a profile with another in reserve took that one, which runs as the caller.
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let run = workspace.shell(&["--user", "no-such-user"], "echo ran");
+        assert_eq!((run.code(), run.stdout()), (125, String::new()), "{caller:?}: {run:?}");
+    }
+}

@@ -1,6 +1,8 @@
 //! Level 4: limits of the tree by a cgroup, and what stands in where none can be had. Rows of
 //! the hostile cases: 2, 19, 21, 22.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
 mod support;
 
 use support::tree::{cgroups_of, mark, nothing_is_left};
@@ -144,6 +146,21 @@ fn what_the_run_used_is_plausible() {
             assert!((2..=6).contains(&processes), "{caller:?}: {usage}");
             assert!(usage["peak_memory_bytes"].as_u64().unwrap() > 50_000, "{caller:?}: {usage}");
             assert_eq!(usage["oom_kills"], 0, "{caller:?}: {usage}");
+        }
+    }
+}
+
+#[test]
+fn bytes_read_and_written_are_counted() {
+    for caller in callers() {
+        for level in support::LEVELS {
+            let workspace = Workspace::new(caller);
+            let script = "head -c 3000000 /dev/zero | cat > /dev/null";
+            let (_, report) = workspace.report(&["-q", "-l", level], script);
+            for name in ["read_bytes", "written_bytes"] {
+                let bytes = report["usage"][name].as_u64();
+                assert!(bytes >= Some(6_000_000), "{caller:?} {level} {name}: {bytes:?}");
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The report: what it says of every way a run can end, and that the command can't touch it. Row
 //! of the hostile cases: 34.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
 mod support;
 
 use std::os::unix::fs::{FileTypeExt, symlink};

@@ -279,6 +279,10 @@ fn checked(target: String, kind: MountKind, option: &str) -> Result<Mount, Error
     if target.split('/').any(|part| part == "..") {
         return Err(wrong("the target must not contain \"..\""));
     }
+    // PATH_MAX and NAME_MAX, less the NUL.
+    if target.len() > 4095 || target.split('/').any(|part| part.len() > 255) {
+        return Err(wrong("the target is longer than the kernel takes"));
+    }
     Ok(Mount { target, kind, optional: false })
 }
 
