@@ -104,7 +104,6 @@ pub(crate) fn wait(
     while !watch.ended {
         watch.turn(prepared, running, signals)?;
     }
-    let transferred = transferred(running);
     let usage = finish(running)?;
     let wall = running.started.elapsed();
     let statistics = running.cgroup.as_ref().map(|cgroup| cgroup.statistics()).unwrap_or_default();
@@ -115,7 +114,7 @@ pub(crate) fn wait(
         appeared: watch.guard.appeared,
         wall,
         usage,
-        transferred,
+        transferred: watch.transferred,
         statistics,
     })
 }
@@ -143,6 +142,7 @@ struct Watch {
     kill_at: Option<Instant>,
     timed_out: bool,
     status: Option<i32>,
+    transferred: Option<(u64, u64)>,
     failure: Option<LaunchError>,
     /// Whether the command's channel can still tell something.
     exec_pending: bool,
@@ -165,6 +165,7 @@ impl Watch {
             kill_at: None,
             timed_out: false,
             status: None,
+            transferred: None,
             failure: None,
             exec_pending: true,
             told_pending: true,
@@ -245,7 +246,10 @@ impl Watch {
 
     fn hear_of_end(&mut self, running: &Running) {
         match receive(&running.init_channel) {
-            Some((Record::Ended { status }, _)) => self.status = Some(status),
+            Some((Record::Ended { status, transferred }, _)) => {
+                self.status = Some(status);
+                self.transferred = transferred;
+            }
             // Nothing more comes; the pidfd tells of init's end.
             Some(_) | None => self.told_pending = false,
         }
@@ -347,14 +351,4 @@ fn finish(running: &mut Running) -> Result<Usage, LaunchError> {
         Ok(None) => Ok(Usage::default()),
         Err(errno) => Err(failed("wait4(2)", errno)),
     }
-}
-
-/// Bytes read and written by the tree: a dead init's counters hold those of all it has reaped,
-/// until it is reaped itself.
-fn transferred(running: &Running) -> Option<(u64, u64)> {
-    let text = std::fs::read_to_string(format!("/proc/{}/io", running.pid)).ok()?;
-    let value = |name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
-    };
-    Some((value("rchar:")?, value("wchar:")?))
 }

@@ -10,7 +10,7 @@ use rustix::process::DumpableBehavior;
 use super::ops::Program;
 use super::record::{Call, Failure, Record};
 use super::run::{Runner, send};
-use super::tree;
+use super::{account, tree};
 use crate::sys;
 use crate::sys::exec::{CloseMode, close_range};
 use crate::sys::signal::SignalSet;
@@ -40,14 +40,22 @@ pub(crate) struct Channels {
 /// Runs the child, and never returns: this is where it is born, with every signal blocked.
 pub(crate) fn enter(program: &Program, channels: &Channels) -> ! {
     let status = match start(program, channels) {
-        Ok(target) => supervise(program, channels, target),
+        Ok(born) => supervise(program, channels, &born),
         Err(()) => FAILED,
     };
     sys::exec::exit_now(status)
 }
 
-/// Sets up and starts the command; its process id.
-fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
+/// What there is once the command was started.
+struct Born {
+    /// The command's process id.
+    target: i32,
+    /// Where the kernel counts what the tree reads and writes.
+    account: Option<OwnedFd>,
+}
+
+/// Sets up and starts the command.
+fn start(program: &Program, channels: &Channels) -> Result<Born, ()> {
     // Permissions of what is made in the skeleton are given in full; the command gets back what
     // the caller had.
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
@@ -58,6 +66,7 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
     // The caller may ignore SIGCHLD, and then nobody could be waited for; the command inherits
     // this clean state.
     sys::signal::reset_dispositions().map_err(|errno| fail(channels, Call::Sigaction, errno))?;
+    let account = account::open();
     let mut runner = Runner::new(program, channels.init.as_fd());
     runner.run(&program.init)?;
     if !program.pid_namespace {
@@ -75,7 +84,7 @@ fn start(program: &Program, channels: &Channels) -> Result<i32, ()> {
     // exec; this is for one that failed before.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|errno| fail(channels, Call::Dumpable, errno))?;
-    Ok(target)
+    Ok(Born { target, account })
 }
 
 /// Reports the failure of something that isn't a step of the plan.
@@ -85,7 +94,7 @@ fn fail(channels: &Channels, call: Call, errno: Errno) {
 }
 
 /// Waits for the command's end, and for the launcher's, whichever comes first.
-fn supervise(program: &Program, channels: &Channels, target: i32) -> i32 {
+fn supervise(program: &Program, channels: &Channels, born: &Born) -> i32 {
     let channel = channels.init.as_fd();
     let signals = match sys::signal::signal_descriptor(SignalSet::ALL) {
         Ok(signals) => signals,
@@ -96,7 +105,9 @@ fn supervise(program: &Program, channels: &Channels, target: i32) -> i32 {
     };
     // Nothing of the caller's stays open in here: readers of its pipes shall see them end with
     // the command.
-    let kept = [Some(channel), Some(signals.as_fd()), program.proc.as_ref().map(AsFd::as_fd)];
+    let proc = program.proc.as_ref().map(AsFd::as_fd);
+    let account = born.account.as_ref().map(AsFd::as_fd);
+    let kept = [Some(channel), Some(signals.as_fd()), proc, account];
     if let Err(errno) = close_all_but(kept) {
         fail(channels, Call::CloseRange, errno);
         return FAILED;
@@ -114,16 +125,19 @@ fn supervise(program: &Program, channels: &Channels, target: i32) -> i32 {
         if !events[0].revents().is_empty() {
             break None;
         }
-        if let Some(status) = handle_signals(&signals, target) {
+        if let Some(status) = handle_signals(&signals, born.target) {
             break Some(status);
         }
     };
-    if let Some(proc) = &program.proc {
-        tree::kill_descendants(proc);
+    match &program.proc {
+        Some(proc) => tree::kill_descendants(proc),
+        // The kernel would do it when init ends, but then their account would be lost.
+        None => tree::kill_namespace(),
     }
     match status {
         Some(status) => {
-            let _ = send(channel, Record::Ended { status });
+            let transferred = born.account.as_ref().and_then(account::read);
+            let _ = send(channel, Record::Ended { status, transferred });
             0
         }
         None => LAUNCHER_GONE,
@@ -149,7 +163,7 @@ fn handle_signals(signals: &OwnedFd, target: i32) -> Option<i32> {
 }
 
 /// Closes every descriptor but these.
-fn close_all_but(kept: [Option<BorrowedFd<'_>>; 3]) -> Result<(), Errno> {
+fn close_all_but(kept: [Option<BorrowedFd<'_>>; 4]) -> Result<(), Errno> {
     let mut kept = kept.map(|fd| fd.map_or(u32::MAX, |fd| fd.as_raw_fd().cast_unsigned()));
     kept.sort_unstable();
     let mut first = 0;

@@ -4,6 +4,7 @@
 //! the child is a copy of one thread of a process that may have had many. A test with a counting
 //! allocator holds this to its word.
 
+mod account;
 mod credentials;
 mod init;
 mod mounts;

@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 /// The size of every record.
-pub(crate) const SIZE: usize = 16;
+pub(crate) const SIZE: usize = 24;
 
 /// Defines the calls that can fail in the child, with the names that messages use.
 macro_rules! calls {
@@ -110,8 +110,9 @@ pub(crate) enum Record {
     Failed { step: u16, failure: Failure },
     /// The process that becomes the command waits to be looked at.
     Ready,
-    /// The command has ended, with this wait status (`wait(2)`).
-    Ended { status: i32 },
+    /// The command has ended, with this wait status (`wait(2)`), and so has its tree, which has
+    /// read and written so many bytes.
+    Ended { status: i32, transferred: Option<(u64, u64)> },
 }
 
 impl Record {
@@ -121,13 +122,19 @@ impl Record {
                 (1, failure.call as u8, step, failure.errno.raw_os_error())
             }
             Self::Ready => (2, 0, 0, 0),
-            Self::Ended { status } => (3, 0, 0, status),
+            Self::Ended { status, .. } => (3, 0, 0, status),
+        };
+        let transferred = match self {
+            Self::Ended { transferred: Some(transferred), .. } => transferred,
+            _ => (UNCOUNTED, UNCOUNTED),
         };
         let mut bytes = [0; SIZE];
         bytes[0] = kind;
         bytes[1] = call;
         bytes[2..4].copy_from_slice(&step.to_ne_bytes());
         bytes[4..8].copy_from_slice(&number.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&transferred.0.to_ne_bytes());
+        bytes[16..].copy_from_slice(&transferred.1.to_ne_bytes());
         bytes
     }
 
@@ -144,10 +151,19 @@ impl Record {
                 },
             }),
             2 => Some(Self::Ready),
-            3 => Some(Self::Ended { status: number }),
+            3 => Some(Self::Ended { status: number, transferred: transferred(bytes) }),
             _ => None,
         }
     }
+}
+
+/// Stands for a number that nobody counted.
+const UNCOUNTED: u64 = u64::MAX;
+
+fn transferred(bytes: &[u8; SIZE]) -> Option<(u64, u64)> {
+    let number = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    let numbers = (number(8)?, number(16)?);
+    (numbers != (UNCOUNTED, UNCOUNTED)).then_some(numbers)
 }
 
 #[cfg(test)]
@@ -156,7 +172,11 @@ mod tests {
 
     #[test]
     fn every_record_survives_the_wire() {
-        let mut records = vec![Record::Ready, Record::Ended { status: 139 }];
+        let mut records = vec![
+            Record::Ready,
+            Record::Ended { status: 139, transferred: None },
+            Record::Ended { status: 0, transferred: Some((7, u64::MAX - 1)) },
+        ];
         records.extend(Call::ALL.iter().map(|call| Record::Failed {
             step: 300,
             failure: Failure { call: *call, errno: Errno::PERM },

@@ -26,6 +26,20 @@ pub(super) fn kill_descendants(proc: &OwnedFd) {
     }
 }
 
+/// Kills every other process of this pid namespace, whose first process this is, and reaps them
+/// all.
+pub(super) fn kill_namespace() {
+    // ESRCH: there is none.
+    while sys::signal::kill(-1, libc::SIGKILL).is_ok() {
+        loop {
+            match reap(Wait::Any) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => break, // ECHILD: none is left.
+            }
+        }
+    }
+}
+
 /// Calls `act` with every child of this process. The list comes from `/proc`; where the kernel
 /// doesn't keep one for each process, every process's parent is looked at.
 fn for_each_child(proc: &OwnedFd, mut act: impl FnMut(i32)) {
