@@ -86,6 +86,8 @@ pub enum Verdict {
 pub struct SeccompPolicy {
     /// What a profile says; absent for the guard.
     statement: Option<resolve::Statement>,
+    /// Whether nothing was changed in what the statement comes to.
+    as_stated: bool,
     /// Complete: every name of every architecture. Worked out at the first question.
     calls: OnceLock<BTreeMap<&'static str, Treatment>>,
 }
@@ -107,7 +109,7 @@ impl SeccompPolicy {
     /// off.
     #[must_use]
     pub const fn guard() -> Self {
-        Self { statement: None, calls: OnceLock::new() }
+        Self { statement: None, as_stated: true, calls: OnceLock::new() }
     }
 
     fn calls(&self) -> &BTreeMap<&'static str, Treatment> {
@@ -140,7 +142,15 @@ impl SeccompPolicy {
             socket.rules.insert(0, Rule { conditions, action });
         }
         self.calls = OnceLock::from(calls);
+        self.as_stated = false;
         self
+    }
+
+    /// Whether the policy is what a profile gets that allows one group and says nothing else.
+    #[must_use]
+    pub fn says_only(&self, group: &str) -> bool {
+        self.as_stated
+            && self.statement.as_ref().is_some_and(|statement| statement.allows_only(group))
     }
 
     /// What happens to the calls of one name; `None` if no architecture has it.

@@ -316,7 +316,7 @@ fn close_descriptors(kept: &[u32], list: &mut Vec<ChildOp>) -> Result<(), Proble
 
 fn filter(policy: &crate::policy::seccomp::SeccompPolicy) -> Result<ChildOp, Problem> {
     let arch = Arch::current().ok_or("no table of system calls for this architecture")?;
-    let program = seccomp::compile(policy, arch).map_err(|error| error.to_string())?;
+    let program = seccomp::program(policy, arch).map_err(|error| error.to_string())?;
     let instructions = program.instructions().iter().map(|i| crate::sys::seccomp::Instruction {
         code: i.code,
         jt: i.jt,

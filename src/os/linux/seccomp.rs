@@ -5,10 +5,12 @@ mod assemble;
 mod compile;
 #[cfg(test)]
 mod evaluate;
+mod ready;
 #[cfg(test)]
 mod tests;
 
 pub use compile::{CompileError, compile};
+pub use ready::program;
 
 /// What the kernel takes at most (`BPF_MAXINSNS` in `linux/bpf_common.h`).
 pub const MAX_INSTRUCTIONS: usize = 4096;

@@ -43,7 +43,7 @@ impl SeccompPolicy {
             rules,
             default: default.value,
         };
-        Ok(Self { statement: Some(statement), calls: OnceLock::new() })
+        Ok(Self { statement: Some(statement), as_stated: true, calls: OnceLock::new() })
     }
 }
 
@@ -58,6 +58,14 @@ pub(super) struct Statement {
 }
 
 impl Statement {
+    /// Whether this is what an author says who allows one group and leaves the rest alone.
+    pub(super) fn allows_only(&self, group: &str) -> bool {
+        self.allow == [group]
+            && self.deny.is_empty()
+            && self.rules.is_empty()
+            && self.default == SeccompAction::Errno(EPERM)
+    }
+
     /// The treatment of every call.
     pub(super) fn calls(&self) -> BTreeMap<&'static str, Treatment> {
         let (allow, deny) = (Selection::of(&self.allow), Selection::of(&self.deny));
