@@ -18,12 +18,6 @@ pub(crate) fn drop_from_bounding_set(capability: u8) -> Result<(), Errno> {
     prctl(libc::PR_CAPBSET_DROP, u64::from(capability), 0).map(drop)
 }
 
-/// Whether a capability is in the ambient set.
-pub(crate) fn ambient_set_contains(capability: u8) -> Result<bool, Errno> {
-    prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_IS_SET as u64, u64::from(capability))
-        .map(|value| value == 1)
-}
-
 /// Adds a permitted and inheritable capability to the ambient set.
 pub(crate) fn raise_ambient(capability: u8) -> Result<(), Errno> {
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, u64::from(capability)).map(drop)

@@ -1,7 +1,11 @@
 //! The look from outside: what `/proc` says of the process that waits to become the command.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::child::hard_limit;
 use super::explain::{outside, unreadable};
@@ -10,46 +14,89 @@ use crate::error::LaunchError;
 use crate::plan::facts::Resource;
 use crate::plan::step::{NewRoot, Step};
 use crate::plan::{Expected, Plan};
-use crate::profile::vocabulary::Layer;
+use crate::profile::vocabulary::{Layer, Namespace};
+
+/// What the launcher's own namespaces are called, read while the child sets itself up.
+pub(super) struct Own(Vec<(Namespace, Vec<u8>)>);
+
+impl Own {
+    pub(super) fn look(plan: &Plan) -> Result<Self, LaunchError> {
+        let own = Process::open("self".to_owned())?;
+        let link = |namespace: &Namespace| Ok((*namespace, own.namespace(*namespace)?));
+        plan.expected.namespaces.iter().map(link).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// A process's directory in `/proc`.
+struct Process {
+    directory: OwnedFd,
+    name: String,
+}
+
+impl Process {
+    fn open(name: String) -> Result<Self, LaunchError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let path = format!("/proc/{name}");
+        let directory = rustix::fs::open(path.as_str(), flags, Mode::empty())
+            .map_err(|errno| unreadable(Layer::ProcessTree, &path, errno))?;
+        Ok(Self { directory, name })
+    }
+
+    fn read(&self, file: &str, layer: Layer) -> Result<String, LaunchError> {
+        let fail = |errno| unreadable(layer, &format!("/proc/{}/{file}", self.name), errno);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened =
+            rustix::fs::openat(&self.directory, file, flags, Mode::empty()).map_err(fail)?;
+        let mut text = Vec::with_capacity(4096);
+        loop {
+            match rustix::io::read(&opened, rustix::buffer::spare_capacity(&mut text)) {
+                Ok(0) => return Ok(String::from_utf8_lossy(&text).into_owned()),
+                Ok(_) => text.reserve(4096),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(fail(errno)),
+            }
+        }
+    }
+
+    fn namespace(&self, namespace: Namespace) -> Result<Vec<u8>, LaunchError> {
+        let file = format!("ns/{}", namespace.proc_name());
+        rustix::fs::readlinkat(&self.directory, file.as_str(), Vec::new())
+            .map(std::ffi::CString::into_bytes)
+            .map_err(|errno| {
+                unreadable(namespace.layer(), &format!("/proc/{}/{file}", self.name), errno)
+            })
+    }
+}
 
 /// Compares what the kernel says of the process with what was planned. The system call filter is
 /// the only thing that comes later; the process itself reads that back.
-pub(super) fn inspect(plan: &Plan, running: &Running) -> Result<(), LaunchError> {
+pub(super) fn inspect(plan: &Plan, running: &Running, own: &Own) -> Result<(), LaunchError> {
     let expected = &plan.expected;
-    let proc = format!("/proc/{}", running.target);
-    let status = read(&proc, "status", Layer::NoNewPrivs)?;
-    credentials(expected, &status)?;
-    namespaces(expected, &proc)?;
+    let process = Process::open(running.target.to_string())?;
+    credentials(expected, &process.read("status", Layer::NoNewPrivs)?)?;
+    namespaces(own, &process)?;
     let own_view = plan.steps.iter().any(|step| matches!(step, Step::NewRoot(_)));
     if own_view && !plan.mount_attributes {
-        read_only_mounts(plan, &read(&proc, "mountinfo", Layer::Filesystem)?)?;
+        read_only_mounts(plan, &process.read("mountinfo", Layer::Filesystem)?)?;
     }
     if !expected.rlimits.is_empty() {
-        limits(expected, &read(&proc, "limits", Layer::Rlimits)?)?;
+        limits(expected, &process.read("limits", Layer::Rlimits)?)?;
     }
     if let Some(cgroup) = &running.cgroup {
-        let pid = running.target.cast_unsigned();
-        match cgroup.contains(pid) {
+        match cgroup.contains(running.target.cast_unsigned()) {
             Ok(true) => {}
             Ok(false) => {
                 return Err(outside(Layer::Cgroup, "the process isn't in its cgroup".into()));
             }
             Err(error) => {
-                return Err(outside(Layer::Cgroup, format!("{proc}/cgroup: {error}")));
+                let text = format!("/proc/{}/cgroup: {error}", running.target);
+                return Err(outside(Layer::Cgroup, text));
             }
         }
     } else if expected.cgroup {
         return Err(outside(Layer::Cgroup, "no cgroup was made".into()));
     }
     Ok(())
-}
-
-fn read(proc: &str, file: &str, layer: Layer) -> Result<String, LaunchError> {
-    let path = format!("{proc}/{file}");
-    std::fs::read_to_string(&path).map_err(|error| {
-        let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
-        unreadable(layer, &path, errno)
-    })
 }
 
 fn credentials(expected: &Expected, status: &str) -> Result<(), LaunchError> {
@@ -77,17 +124,11 @@ fn credentials(expected: &Expected, status: &str) -> Result<(), LaunchError> {
 }
 
 /// Each namespace that was to be made must be another than the launcher's.
-fn namespaces(expected: &Expected, proc: &str) -> Result<(), LaunchError> {
-    for namespace in expected.namespaces.iter().copied() {
-        let layer = namespace.layer();
-        let link = |of: &str| {
-            let path = format!("{of}/ns/{}", namespace.proc_name());
-            rustix::fs::readlink(path.as_str(), Vec::new())
-                .map_err(|errno| unreadable(layer, &path, errno))
-        };
-        if link(proc)? == link("/proc/self")? {
+fn namespaces(own: &Own, process: &Process) -> Result<(), LaunchError> {
+    for (namespace, link) in &own.0 {
+        if process.namespace(*namespace)? == *link {
             let text = format!("its {namespace} namespace is the launcher's");
-            return Err(outside(layer, text));
+            return Err(outside(namespace.layer(), text));
         }
     }
     Ok(())

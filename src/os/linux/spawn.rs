@@ -87,8 +87,10 @@ pub(crate) fn spawn(prepared: &mut Prepared, facts: &HostFacts) -> Result<Runnin
         idmap::write(running.pid, map).map_err(|error| explain::id_map(&error))?;
         send_word(&running.init_channel)?;
     }
+    // While the child sets itself up.
+    let own = inspect::Own::look(&prepared.plan)?;
     running.target = await_ready(prepared, &mut running)?;
-    inspect::inspect(&prepared.plan, &running)?;
+    inspect::inspect(&prepared.plan, &running, &own)?;
     running.started = Instant::now();
     send_word(&running.target_channel)?;
     Ok(running)

@@ -16,12 +16,14 @@ use super::resolve;
 use crate::sys::mount::{Reach, attribute, map_ids, set_attributes};
 
 /// What the mounting steps hand on to each other.
-pub(crate) struct Mounts {
+pub(crate) struct Mounts<'a> {
     /// Whether `mount_setattr(2)` is there. Where it isn't, what a mount allows is set after it
     /// was attached; nothing untrusted runs meanwhile.
     attributes: bool,
     root: Option<OwnedFd>,
     mask: Option<OwnedFd>,
+    /// The directory that something was made in last: what comes next is often made beside it.
+    place: Option<(&'a CStr, OwnedFd)>,
 }
 
 /// Attributes of every mount that isn't a device node.
@@ -30,9 +32,9 @@ const PLAIN: u64 = attribute::NOSUID | attribute::NODEV;
 /// How much the tree of directories and links that makes up an empty root may take.
 const SKELETON_BYTES: &CStr = c"1m";
 
-impl Mounts {
+impl<'a> Mounts<'a> {
     pub(crate) fn new(attributes: bool) -> Self {
-        Self { attributes, root: None, mask: None }
+        Self { attributes, root: None, mask: None, place: None }
     }
 
     pub(crate) fn make_private() -> Result<(), Failure> {
@@ -72,25 +74,46 @@ impl Mounts {
         resolve::inside(self.root()?, path).in_call(Call::Resolve)
     }
 
-    pub(crate) fn directory(&self, place: &Place, mode: u32) -> Result<(), Failure> {
-        let parent = self.open(&place.parent)?;
+    pub(crate) fn directory(&mut self, place: &'a Place, mode: u32) -> Result<(), Failure> {
+        let parent = self.parent(&place.parent)?;
         rustix::fs::mkdirat(parent, &place.name, Mode::from_raw_mode(mode)).in_call(Call::Mkdir)
     }
 
-    pub(crate) fn empty_file(&self, place: &Place) -> Result<(), Failure> {
-        let parent = self.open(&place.parent)?;
-        create_file(parent.as_fd(), &place.name, Mode::from_raw_mode(0o444))
+    pub(crate) fn empty_file(&mut self, place: &'a Place) -> Result<(), Failure> {
+        let parent = self.parent(&place.parent)?;
+        create_file(parent, &place.name, Mode::from_raw_mode(0o444))
     }
 
-    pub(crate) fn symlink(&self, place: &Place, text: &CStr) -> Result<(), Failure> {
-        let parent = self.open(&place.parent)?;
+    pub(crate) fn symlink(&mut self, place: &'a Place, text: &CStr) -> Result<(), Failure> {
+        let parent = self.parent(&place.parent)?;
         rustix::fs::symlinkat(text, parent, &place.name).in_call(Call::Symlink)
+    }
+
+    /// The directory that something is made in, opened once for all that is made there.
+    fn parent(&mut self, path: &'a CStr) -> Result<BorrowedFd<'_>, Failure> {
+        if self.place.as_ref().is_none_or(|(known, _)| *known != path) {
+            self.place = Some((path, self.open(path)?));
+        }
+        let place = self.place.as_ref().ok_or(Errno::BADF).in_call(Call::Resolve)?;
+        Ok(place.1.as_fd())
+    }
+
+    /// Attaches a mount at a path.
+    fn attach_at(&mut self, mount: BorrowedFd<'_>, path: &CStr) -> Result<(), Failure> {
+        let target = self.open(path)?;
+        self.cover(path);
+        attach(mount, target.as_fd())
+    }
+
+    /// What was known of a directory at or below a path that is about to be covered is so no more.
+    fn cover(&mut self, path: &CStr) {
+        self.place.take_if(|(known, _)| known.to_bytes().starts_with(path.to_bytes()));
     }
 
     /// The source is opened once; what is attached is what was opened, whatever happens to the
     /// path in the meantime. One recursive call sets the attributes of all mounts below it.
     pub(crate) fn bind(
-        &self,
+        &mut self,
         source: &CStr,
         target: &CStr,
         attributes: u64,
@@ -101,20 +124,21 @@ impl Mounts {
         if let Some(namespace) = id_map {
             map_ids(tree.as_fd(), namespace.as_fd()).in_call(Call::IdMap)?;
         }
-        attach(tree.as_fd(), self.open(target)?.as_fd())
+        self.attach_at(tree.as_fd(), target)
     }
 
     pub(crate) fn tmpfs(
-        &self,
+        &mut self,
         target: &CStr,
         options: &TmpfsOptions,
         attributes: u64,
         optional: bool,
     ) -> Result<(), Failure> {
-        let target = match resolve::inside(self.root()?, target) {
+        let place = match resolve::inside(self.root()?, target) {
             Err(Errno::NOENT) if optional => return Ok(()),
-            target => target.in_call(Call::Resolve)?,
+            place => place.in_call(Call::Resolve)?,
         };
+        self.cover(target);
         let limits = [(c"size", &*options.size), (c"mode", &*options.mode)];
         let mount = match &options.owner {
             None => new_filesystem(c"tmpfs", &limits, attributes)?,
@@ -124,19 +148,19 @@ impl Mounts {
                 new_filesystem(c"tmpfs", &all, attributes)?
             }
         };
-        attach(mount.as_fd(), target.as_fd())
+        attach(mount.as_fd(), place.as_fd())
     }
 
-    pub(crate) fn proc(&self, target: &CStr) -> Result<(), Failure> {
+    pub(crate) fn proc(&mut self, target: &CStr) -> Result<(), Failure> {
         let mount = new_filesystem(c"proc", &[], PLAIN | attribute::NOEXEC)?;
-        attach(mount.as_fd(), self.open(target)?.as_fd())
+        self.attach_at(mount.as_fd(), target)
     }
 
-    pub(crate) fn devpts(&self, target: &CStr) -> Result<(), Failure> {
+    pub(crate) fn devpts(&mut self, target: &CStr) -> Result<(), Failure> {
         let options = [(c"ptmxmode", c"0666"), (c"mode", c"0620")];
         let attributes = attribute::NOSUID | attribute::NOEXEC;
         let mount = new_filesystem(c"devpts", &options, attributes)?;
-        attach(mount.as_fd(), self.open(target)?.as_fd())
+        self.attach_at(mount.as_fd(), target)
     }
 
     /// Lays a read-only copy of a tree over itself. What isn't there needs no protection.

@@ -74,8 +74,6 @@ calls! {
     ReadIds = "reading the ids back",
     ReadGroups = "reading the groups back",
     ReadCapabilities = "reading the capability sets back",
-    ReadBounding = "reading the bounding set back",
-    ReadAmbient = "reading the ambient set back",
     ReadSecurebits = "reading the securebits back",
     ReadNoNewPrivs = "reading no_new_privs back",
     ReadRlimit = "reading a limit back",

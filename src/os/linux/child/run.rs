@@ -19,7 +19,7 @@ pub(crate) struct Runner<'a> {
     program: &'a Program,
     /// Where failures are reported, and from where the launcher's word comes.
     channel: BorrowedFd<'a>,
-    mounts: Mounts,
+    mounts: Mounts<'a>,
     /// Which of the program's candidates exists and may be executed.
     found: Option<&'a CStr>,
 }
@@ -93,7 +93,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn mount_step(&mut self, step: &ChildOp) -> Result<(), Other> {
+    fn mount_step(&mut self, step: &'a ChildOp) -> Result<(), Other> {
         let mounts = &mut self.mounts;
         match step {
             ChildOp::PrivateMounts => Mounts::make_private(),

@@ -4,6 +4,7 @@ use rustix::io::Errno;
 
 use crate::error::errno_text;
 use crate::plan::facts::Cause;
+use crate::profile::vocabulary::Namespace;
 
 pub(super) fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
@@ -45,13 +46,29 @@ pub(in super::super) fn user_namespace(errno: Errno) -> Cause {
             format!("{found}: too many user namespaces, or nested too deep"),
             format!("as root: raise sysctl user.max_user_namespaces; {WITHOUT}"),
         ),
-        Errno::INVAL => Cause::new(
-            format!("{found}: the kernel is built without user namespaces"),
-            format!("use a kernel with CONFIG_USER_NS; {WITHOUT}"),
-        ),
+        Errno::INVAL => not_built_in(found),
         Errno::PERM | Errno::ACCESS | Errno::NOSYS => denied_namespace(found),
         _ => Cause::new(found, WITHOUT.to_owned()),
     }
+}
+
+/// Which namespaces the kernel was built without.
+fn not_built_in(found: String) -> Cause {
+    let missing: Vec<_> = Namespace::ALL
+        .iter()
+        .filter(|namespace| {
+            let path = format!("/proc/self/ns/{}", namespace.proc_name());
+            rustix::fs::access(path, rustix::fs::Access::EXISTS).is_err()
+        })
+        .map(|namespace| namespace.as_str())
+        .collect();
+    let what = if missing.is_empty() { "some".to_owned() } else { missing.join(", ") };
+    Cause::new(
+        format!(
+            "{found}: the kernel is built without namespaces of a kind that is asked for ({what})"
+        ),
+        format!("use a kernel that is built with them; {WITHOUT}"),
+    )
 }
 
 /// The caller lacks no privilege that the kernel asks for, but is denied: by whom?
@@ -119,6 +136,7 @@ pub(in super::super) fn namespaces(errno: Errno) -> Cause {
     let found = format!("clone3(2): {}", text(errno));
     match errno {
         Errno::PERM | Errno::NOSYS => denied_namespace(found),
+        Errno::INVAL => not_built_in(found),
         Errno::NOSPC => Cause::new(
             format!("{found}: too many namespaces"),
             "as root: raise the sysctls user.max_*_namespaces",

@@ -36,7 +36,7 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
     let mut facts = HostFacts {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         arch: Arch::current(),
-        namespaces: namespaces(&caller),
+        namespaces: namespaces(&caller, effort),
         mount_descriptors: Support::Assumed,
         mount_attributes: mount_attributes(),
         fresh_proc: Support::Assumed,
@@ -46,7 +46,8 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
         accounts: accounts::look_up(&policy.identity),
         paths: paths::look_at(policy, effort),
         mounts: Vec::new(),
-        processors: processors(),
+        // Looked up only for a limit to some of them.
+        processors: if policy.tree_limits.cpuset.is_empty() { Vec::new() } else { processors() },
         caller,
     };
     if effort == Effort::Try {
@@ -131,7 +132,12 @@ fn hard_limits() -> BTreeMap<Resource, u64> {
     .collect()
 }
 
-fn namespaces(caller: &Caller) -> BTreeMap<Namespace, Support> {
+/// What is known of namespaces before any was made. A launch that fails for one of them finds out
+/// why, and the plan is made anew: looking at each before every launch would cost more.
+fn namespaces(caller: &Caller, effort: Effort) -> BTreeMap<Namespace, Support> {
+    if effort == Effort::Look {
+        return Namespace::ALL.iter().map(|ns| (*ns, Support::Assumed)).collect();
+    }
     let present = |namespace: &Namespace| {
         let path = format!("/proc/self/ns/{}", namespace.proc_name());
         if rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok() {
