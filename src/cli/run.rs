@@ -52,7 +52,8 @@ fn attempt(arguments: &RunArguments) -> Result<Report, Failure> {
         .and_then(|request| request.policies.into_iter().next().ok_or_else(no_profile))
         .map_err(|error| Box::new((error, unknown(), Level::Basic)))?;
     let (identity, level) = (first.profile.clone(), first.level);
-    let mut teller = Teller { quiet: arguments.quiet, verbose: arguments.verbose };
+    let reported = arguments.report.is_some() || arguments.report_fd.is_some() || arguments.json;
+    let mut teller = Teller { quiet: arguments.quiet, verbose: arguments.verbose, reported };
     // What may take the profile's place is read only when this host can't enforce it.
     let mut policies = Policies::new(first, || {
         let all = request::resolve(&arguments.sandbox, color)?.policies;
@@ -70,9 +71,15 @@ fn no_profile() -> Error {
 struct Teller {
     quiet: bool,
     verbose: bool,
+    /// Whether a report is written, with what the run used.
+    reported: bool,
 }
 
 impl Observer for Teller {
+    fn wants_usage(&self) -> bool {
+        self.reported
+    }
+
     fn planned(&mut self, chosen: &Chosen) {
         if self.quiet {
             return;

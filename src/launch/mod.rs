@@ -118,8 +118,14 @@ fn replacement_note(refusal: &Refusal, policy: &Policy) -> String {
 
 /// How a run is watched and told of.
 pub trait Observer {
-    /// Called once, when the plan is final and before anything is started.
+    /// Called once, when the plan is final and the command is let go.
     fn planned(&mut self, chosen: &Chosen);
+
+    /// Whether it matters what the run uses, beyond what its limits need: counting that takes
+    /// more cgroups, and so more time.
+    fn wants_usage(&self) -> bool {
+        true
+    }
 }
 
 /// Runs a command by the first of `policies` that this host can enforce, and waits for its end.
@@ -143,7 +149,7 @@ pub fn run(
         };
         let mut prepared = os::prepare(&chosen.plan, &command)?;
         let signals = os::Signals::take();
-        let mut running = match os::spawn(&mut prepared, &chosen.facts) {
+        let mut running = match os::spawn(&mut prepared, &chosen.facts, observer.wants_usage()) {
             Ok(running) => running,
             Err(error) => match error.contradiction.as_deref() {
                 Some(contradiction) if !knowledge.0.contains(contradiction) => {

@@ -56,8 +56,12 @@ impl Drop for Running {
 
 /// Starts a prepared sandbox. When this returns, the kernel has confirmed what was planned, and
 /// the command was let go.
-pub(crate) fn spawn(prepared: &mut Prepared, facts: &HostFacts) -> Result<Running, LaunchError> {
-    let cgroup = make_cgroup(prepared, facts)?;
+pub(crate) fn spawn(
+    prepared: &mut Prepared,
+    facts: &HostFacts,
+    accounting: bool,
+) -> Result<Running, LaunchError> {
+    let cgroup = make_cgroup(prepared, facts, accounting)?;
     let born_inside = has_clone3();
     join_by_file(prepared, cgroup.as_ref(), born_inside)?;
     let (launcher_init, child_init) = channel()?;
@@ -96,12 +100,16 @@ pub(crate) fn spawn(prepared: &mut Prepared, facts: &HostFacts) -> Result<Runnin
     Ok(running)
 }
 
-fn make_cgroup(prepared: &Prepared, facts: &HostFacts) -> Result<Option<Cgroup>, LaunchError> {
+fn make_cgroup(
+    prepared: &Prepared,
+    facts: &HostFacts,
+    accounting: bool,
+) -> Result<Option<Cgroup>, LaunchError> {
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
     // A launcher that was killed could not remove its own.
     sweep(facts.cgroup.parents(), &Roots::default());
     // Init counts as a process of the sandbox.
-    let request = Request { limits, extra_processes: 1, accounting: true };
+    let request = Request { limits, extra_processes: 1, accounting };
     let created = Cgroup::create(&facts.cgroup, &request, &Roots::default());
     created.map(Some).map_err(|error| explain::cgroup(&error))
 }
