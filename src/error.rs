@@ -115,6 +115,8 @@ pub(crate) enum Contradiction {
     Mounting(Cause),
     /// A fresh `/proc` can't be mounted.
     FreshProc(Cause),
+    /// The owners of files can't be mapped.
+    OwnerMapping(Cause),
     /// A cgroup can't be made, or a limit of it not be held.
     Cgroup(Option<Controller>, Missing),
 }

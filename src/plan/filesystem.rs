@@ -400,18 +400,21 @@ fn owner_map(builder: &mut Builder<'_>, bind: &Bind, fact: &PathFact) -> Option<
         return None;
     }
     // The kernel asks for the privilege over the file system, which a user namespace doesn't give.
-    if !caller.has(CAP_SYS_ADMIN) || builder.id_map.is_some() {
-        builder.notes.push(format!(
-            "{} belongs to user {owner}, and the command runs as user {}: it can only do there \
-             what others may (mapping owners needs CAP_SYS_ADMIN, and no user namespace); \
-             to run it as the owner: --user {owner}",
-            bind.source.display(),
-            builder.ids.uid,
-        ));
-        return None;
-    }
-    let on_disk = Ids { uid: caller.uid, gid: caller.gid };
-    Some(OwnerMap { on_disk, seen_as: builder.ids })
+    let why_not = if !caller.has(CAP_SYS_ADMIN) || builder.id_map.is_some() {
+        "mapping owners needs CAP_SYS_ADMIN, and no user namespace"
+    } else if !builder.facts.owner_mapping.is_usable() {
+        "this kernel or file system can't map owners"
+    } else {
+        let on_disk = Ids { uid: caller.uid, gid: caller.gid };
+        return Some(OwnerMap { on_disk, seen_as: builder.ids });
+    };
+    builder.notes.push(format!(
+        "{} belongs to user {owner}, and the command runs as user {}: it can only do there what \
+         others may ({why_not}); to run it as the owner: --user {owner}",
+        bind.source.display(),
+        builder.ids.uid,
+    ));
+    None
 }
 
 /// Takes `.` and `..` out of an absolute path; `None` where it would leave the root.

@@ -19,6 +19,7 @@ impl Contradiction {
             }
             Self::Mounting(cause) => facts.mount_descriptors = Support::Missing(cause.clone()),
             Self::FreshProc(cause) => facts.fresh_proc = Support::Missing(cause.clone()),
+            Self::OwnerMapping(cause) => facts.owner_mapping = Support::Missing(cause.clone()),
             Self::Cgroup(controller, missing) => {
                 let all = Controller::ALL;
                 let one = controller.as_ref().map_or(&all[..], std::slice::from_ref);

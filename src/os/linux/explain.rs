@@ -10,6 +10,7 @@ use super::facts::blockers;
 use super::idmap::MapError;
 use super::prepare::Prepared;
 use crate::error::{Contradiction, LaunchError, LaunchFailure, errno_text};
+use crate::plan::facts::Cause;
 use crate::plan::facts::cgroup::Missing;
 use crate::plan::step::Step;
 use crate::profile::vocabulary::{Layer, Namespace};
@@ -101,7 +102,9 @@ pub(super) fn step(
     }
     let contradiction = contradiction(step, failure);
     let cause = contradiction.as_ref().map(|contradiction| match contradiction {
-        Contradiction::Mounting(cause) | Contradiction::FreshProc(cause) => cause.remedy.clone(),
+        Contradiction::Mounting(cause)
+        | Contradiction::FreshProc(cause)
+        | Contradiction::OwnerMapping(cause) => cause.remedy.clone(),
         _ => String::new(),
     });
     LaunchError {
@@ -146,6 +149,10 @@ fn contradiction(step: &Step, failure: Failure) -> Option<Contradiction> {
         (Step::Proc(_), Call::Fsmount | Call::Fsconfig | Call::Fsopen) if denied => {
             Some(Contradiction::FreshProc(blockers::fresh_proc(failure.errno)))
         }
+        (Step::Bind(_), Call::IdMap) => Some(Contradiction::OwnerMapping(Cause::new(
+            format!("{}: {}", failure.call.text(), errno_text(failure.errno.raw_os_error())),
+            "use a file system that can map owners, such as ext4, xfs or btrfs",
+        ))),
         (Step::PrivateMounts | Step::NewRoot(_), call)
             if (denied || missing) && call != Call::Create && call != Call::Mkdir =>
         {
@@ -165,9 +172,6 @@ fn remedy(step: &Step, failure: Failure) -> Option<String> {
                 "the user who starts the sandbox may not reach {}",
                 bind.source.display()
             ));
-        }
-        (Step::Bind(_), Call::IdMap, _) => {
-            "the file system can't map owners; leave map_owner away, or run as the owner: --user UID"
         }
         (_, Call::Resolve, Errno::NOENT) => {
             "the directory must exist in the root file system: nothing is made there"

@@ -83,6 +83,9 @@ pub struct HostFacts {
     pub mount_descriptors: Support,
     /// `mount_setattr(2)` (Linux 5.12): a whole tree made read-only in one step.
     pub mount_attributes: Support,
+    /// Mounts of which the owners of files are mapped (Linux 5.12); each kind of file system has to
+    /// know how, which overlayfs and those of networks don't.
+    pub owner_mapping: Support,
     /// A fresh `/proc` in a new pid namespace.
     pub fresh_proc: Support,
     /// Landlock, bit by bit.

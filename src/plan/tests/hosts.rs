@@ -37,6 +37,7 @@ pub(super) fn root() -> HostFacts {
         namespaces: Namespace::ALL.iter().map(|ns| (*ns, Usable::Proved)).collect(),
         mount_descriptors: Usable::Proved,
         mount_attributes: Usable::Proved,
+        owner_mapping: Usable::Assumed,
         fresh_proc: Usable::Proved,
         landlock: landlock(7),
         seccomp: Usable::Proved,
@@ -108,6 +109,7 @@ pub(super) fn old_kernel() -> HostFacts {
     HostFacts {
         kernel: "5.10.0-28-amd64".into(),
         mount_attributes: Usable::Missing(no_mount_setattr()),
+        owner_mapping: Usable::Missing(no_mount_setattr()),
         landlock: landlock(0),
         ..root()
     }

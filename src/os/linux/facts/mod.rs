@@ -38,6 +38,7 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
         arch: Arch::current(),
         namespaces: namespaces(&caller, effort),
         mount_descriptors: Support::Assumed,
+        owner_mapping: owner_mapping(),
         mount_attributes: mount_attributes(),
         fresh_proc: Support::Assumed,
         landlock: landlock(),
@@ -156,6 +157,14 @@ fn namespaces(caller: &Caller, effort: Effort) -> BTreeMap<Namespace, Support> {
         all.insert(Namespace::User, Support::Missing(cause));
     }
     all
+}
+
+/// Mapping owners came with `mount_setattr(2)`; whether a file system can is up to the launch.
+fn owner_mapping() -> Support {
+    match mount_attributes() {
+        Support::Proved => Support::Assumed,
+        other => other,
+    }
 }
 
 fn mount_attributes() -> Support {
