@@ -37,6 +37,7 @@ fn context() -> Context {
             home: Some(PathBuf::from("/home/someone")),
             cwd: Some(PathBuf::from("/home/someone/project")),
             uid: 1000,
+            real_home: None,
         },
         environment: Vec::new(),
     }

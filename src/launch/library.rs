@@ -136,7 +136,8 @@ impl Library {
     fn by_path(&self, path: &Path) -> Result<Source, LoadError> {
         let fail = |what: String| LoadError::new(format!("{}: {what}", path.display()));
         let path = std::fs::canonicalize(path).map_err(|error| fail(plain(&error)))?;
-        let file = std::fs::File::open(&path).map_err(|error| fail(plain(&error)))?;
+        // Without waiting for somebody to write, should it be a pipe.
+        let file = crate::os::open_without_waiting(&path).map_err(|error| fail(plain(&error)))?;
         let metadata = file.metadata().map_err(|error| fail(plain(&error)))?;
         if !metadata.is_file() {
             return Err(fail("isn't a regular file".to_owned()));

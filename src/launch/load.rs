@@ -65,7 +65,12 @@ pub fn context_of_caller() -> Context {
     let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let home = std::env::var_os("HOME").and_then(absolute).or_else(|| crate::os::home_of(uid));
     Context {
-        variables: Variables { home, cwd: std::env::current_dir().ok(), uid },
+        variables: Variables {
+            real_home: home.as_ref().and_then(|home| std::fs::canonicalize(home).ok()),
+            home,
+            cwd: std::env::current_dir().ok(),
+            uid,
+        },
         environment: std::env::vars_os().collect(),
     }
 }

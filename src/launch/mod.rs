@@ -15,6 +15,7 @@ use crate::os;
 use crate::plan::facts::HostFacts;
 use crate::plan::{Plan, Refusal};
 use crate::policy::Policy;
+use crate::profile::vocabulary::{Layer, Stdin};
 use crate::report::{FORMAT_VERSION, HeldLimit, Replaced, Report};
 
 pub use os::Effort;
@@ -108,6 +109,25 @@ fn choose_knowing(
     })
 }
 
+/// Refuses descriptors that are directories: what is below them could be reached past every mount.
+fn refuse_directories(chosen: &Chosen) -> Result<(), Error> {
+    let layers = [Layer::Filesystem, Layer::Landlock];
+    if !layers.iter().any(|layer| chosen.policy.enforcement.wants(*layer)) {
+        return Ok(());
+    }
+    let process = &chosen.policy.process;
+    let first = if process.stdin == Stdin::Null { 1 } else { 0 };
+    let inherited: Vec<u32> = (first..3).chain(process.descriptors.iter().copied()).collect();
+    match os::reaches_files(&inherited) {
+        None => Ok(()),
+        Some(number) => Err(Error::Usage(format!(
+            "descriptors: descriptor {number} is a directory or a reference to a file, by which \
+             the command could reach what the profile doesn't show; give it a file, a pipe or \
+             /dev/null"
+        ))),
+    }
+}
+
 fn replacement_note(refusal: &Refusal, policy: &Policy) -> String {
     let (wanted, taken) = (&refusal.profile.name, &policy.profile.name);
     let why = refusal.problems.first().map_or_else(String::new, |problem| {
@@ -147,6 +167,7 @@ pub fn run(
             words: words.to_vec(),
             environment: chosen.policy.environment.clone(),
         };
+        refuse_directories(&chosen)?;
         let mut prepared = os::prepare(&chosen.plan, &command)?;
         let signals = os::Signals::take();
         let mut running = match os::spawn(&mut prepared, &chosen.facts, observer.wants_usage()) {

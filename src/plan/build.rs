@@ -24,6 +24,7 @@ pub fn build(policy: &Policy, facts: &HostFacts) -> Result<Plan, Refusal> {
     landlock::plan(&mut builder);
     builder.seccomp();
     builder.session();
+    builder.guard_mapped_owners();
     builder.process_tree();
     builder.finish()
 }
@@ -238,6 +239,30 @@ impl<'a> Builder<'a> {
             );
             self.fallback(layer, "setsid(2) alone", cause);
         }
+    }
+
+    /// Where files of the caller's appear as the command's, a setuid one that the command makes
+    /// would be the caller's outside: root's. Without the layer seccomp, a small filter keeps it
+    /// from making one.
+    fn guard_mapped_owners(&mut self) {
+        let mapped = |step: &Step| matches!(step, Step::Bind(bind) if bind.map_owner.is_some());
+        if !self.steps.iter().any(mapped) || self.is_enforced(Layer::Seccomp) {
+            return;
+        }
+        if !self.facts.seccomp.is_usable() || self.facts.arch.is_none() {
+            for step in &mut self.steps {
+                if let Step::Bind(bind) = step {
+                    bind.map_owner = None;
+                }
+            }
+            let text = "owners of files aren't mapped: without a filter of system calls, the \
+                        command could leave setuid files of the caller's behind";
+            return self.notes.push(text.to_owned());
+        }
+        let policy = SeccompPolicy::setid_guard();
+        self.steps.push(Step::Seccomp { policy, layer: Layer::Filesystem });
+        self.expected.seccomp = true;
+        self.detail(Layer::Filesystem, "a filter refuses to make setuid and setgid files");
     }
 
     /// Whether the command is without a capability that the caller has.

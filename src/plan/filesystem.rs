@@ -143,6 +143,7 @@ impl View {
             masks::plan(builder, self.tree);
         } else {
             builder.off(Layer::Masks);
+            masks::keep_from_root(builder, self.tree);
         }
     }
 
@@ -183,6 +184,7 @@ impl View {
                     writable: *access == Access::ReadWrite,
                     executable: !noexec,
                     device: false,
+                    no_links_below: policy_untrusted(builder, source),
                     map_owner: None,
                 };
                 self.bind(builder, bind, mount.optional, *map_owner);
@@ -285,6 +287,7 @@ impl View {
                 writable: true,
                 executable: false,
                 device: true,
+                no_links_below: None,
                 map_owner: None,
             };
             push_bind(builder, bind);
@@ -344,6 +347,11 @@ fn will_show(builder: &Builder<'_>, bind: &Bind, text: &Path) -> bool {
 fn device_tmpfs(target: &Path, size: u64, mode: u32, owner: Option<Ids>) -> Tmpfs {
     let target = target.to_owned();
     Tmpfs { target, size, mode, owner, executable: false, optional: false }
+}
+
+/// The tree above a path of the host, below which no link is to be followed.
+fn policy_untrusted(builder: &Builder<'_>, source: &Path) -> Option<PathBuf> {
+    builder.policy.filesystem.untrusted_above(source).map(Path::to_owned)
 }
 
 fn push_bind(builder: &mut Builder<'_>, bind: Bind) {

@@ -40,6 +40,19 @@ pub(super) fn plan(builder: &mut Builder<'_>, tree: bool) {
     builder.enforced(layer, "parts of /proc and /sys covered or read-only");
 }
 
+/// Without the layer, the settings of the kernel in `/proc` stay read-only for a command that is
+/// the host's root: it owns them, and needs no capability to change them.
+pub(super) fn keep_from_root(builder: &mut Builder<'_>, tree: bool) {
+    if builder.outside_uid() != 0 {
+        return;
+    }
+    let layer = Layer::Filesystem;
+    for path in PROC_READ_ONLY {
+        let places = places_of(builder, tree, Path::new(path));
+        builder.steps.extend(places.into_iter().map(|path| Step::ReadOnly { path, layer }));
+    }
+}
+
 /// Where in the sandbox a path of the host, or of a fresh `/proc`, may be seen.
 fn places_of(builder: &Builder<'_>, tree: bool, path: &Path) -> BTreeSet<PathBuf> {
     let below = |mount: &Mount| {

@@ -177,6 +177,8 @@ pub struct Bind {
     pub executable: bool,
     /// Whether it is a device node that has to work as one.
     pub device: bool,
+    /// The tree above the source, below which no symbolic link is followed.
+    pub no_links_below: Option<PathBuf>,
     /// The host's user and group whose files appear as the sandbox's own, if that is wanted.
     pub map_owner: Option<OwnerMap>,
 }

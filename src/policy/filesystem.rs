@@ -11,6 +11,9 @@ pub struct Filesystem {
     pub root: Root,
     /// What is put into it; no two have the same target, and each comes after those above it.
     pub mounts: Vec<Mount>,
+    /// Trees of the host in which somebody who isn't trusted may have made symbolic links: the
+    /// working directory, and what a command may write to.
+    pub untrusted: Vec<PathBuf>,
     /// Paths inside the sandbox that are masked.
     pub hide: Vec<PathBuf>,
 }
@@ -67,6 +70,13 @@ pub enum MountKind {
 }
 
 impl Filesystem {
+    /// The outermost untrusted tree that a path of the host is in: links below it aren't followed.
+    #[must_use]
+    pub fn untrusted_above(&self, path: &Path) -> Option<&Path> {
+        let above = self.untrusted.iter().filter(|tree| path != *tree && path.starts_with(tree));
+        above.min_by_key(|tree| tree.components().count()).map(PathBuf::as_path)
+    }
+
     /// What of the host a path inside the sandbox shows; `None`: nothing of it.
     #[must_use]
     pub fn on_host(&self, path: &Path) -> Option<PathBuf> {

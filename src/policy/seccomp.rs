@@ -86,6 +86,8 @@ pub enum Verdict {
 pub struct SeccompPolicy {
     /// What a profile says; absent for the guard.
     statement: Option<resolve::Statement>,
+    /// The group that the guard refuses.
+    guarded: &'static str,
     /// Whether nothing was changed in what the statement comes to.
     as_stated: bool,
     /// Complete: every name of every architecture. Worked out at the first question.
@@ -109,13 +111,27 @@ impl SeccompPolicy {
     /// off.
     #[must_use]
     pub const fn guard() -> Self {
-        Self { statement: None, as_stated: true, calls: OnceLock::new() }
+        Self::guarding("@terminal-injection")
+    }
+
+    /// Lets everything through but what makes setuid and setgid files, and what would get round
+    /// that.
+    ///
+    /// It stands in where the command makes files that belong to somebody else outside, and the
+    /// seccomp layer is off.
+    #[must_use]
+    pub const fn setid_guard() -> Self {
+        Self::guarding("@setid-files")
+    }
+
+    const fn guarding(group: &'static str) -> Self {
+        Self { statement: None, guarded: group, as_stated: true, calls: OnceLock::new() }
     }
 
     fn calls(&self) -> &BTreeMap<&'static str, Treatment> {
         self.calls.get_or_init(|| match &self.statement {
             Some(statement) => statement.calls(),
-            None => guarded_calls(),
+            None => guarded_calls(self.guarded),
         })
     }
 
@@ -195,12 +211,18 @@ impl SeccompPolicy {
     }
 }
 
-/// Every call let through, but for what `@terminal-injection` guards.
-fn guarded_calls() -> BTreeMap<&'static str, Treatment> {
+/// Every call let through, but for what a group guards, and those of its calls whose arguments a
+/// filter can't see.
+fn guarded_calls(group: &str) -> BTreeMap<&'static str, Treatment> {
     let all = arch::call_names().iter();
     let mut calls: BTreeMap<_, _> =
         all.map(|call| (*call, Treatment::always(SeccompAction::Allow))).collect();
-    let group = groups::find("@terminal-injection");
+    let group = groups::find(group);
+    for call in group.iter().flat_map(|group| group.calls) {
+        if groups::OPAQUE_CALLS.contains(call) {
+            calls.insert(call, Treatment::always(SeccompAction::Errno(groups::ENOSYS)));
+        }
+    }
     for guard in group.iter().flat_map(|group| group.guards) {
         if let Some(treatment) = calls.get_mut(guard.what.call) {
             treatment.rules.push(Rule::from(guard));

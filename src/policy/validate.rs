@@ -131,9 +131,10 @@ impl Validator<'_> {
                 RootSource::Directory(path) => Root::Directory(self.path(path, root.origin)),
             },
         };
-        let mounts = self.mounts(&section.mounts).collect();
+        let mounts: Vec<_> = self.mounts(&section.mounts).collect();
         // In the order of their paths, so that what is above comes before what is below.
-        Filesystem { root, mounts, hide: self.paths(&section.hide) }
+        let untrusted = self.untrusted(&mounts);
+        Filesystem { root, mounts, untrusted, hide: self.paths(&section.hide) }
     }
 
     fn landlock(&mut self, section: &model::Landlock) -> Landlock {

@@ -15,6 +15,8 @@ use super::template::{self, Piece, Variable};
 pub struct Variables {
     /// The home directory of the user who starts the sandbox.
     pub home: Option<PathBuf>,
+    /// The same without symbolic links on the way, where that is known.
+    pub real_home: Option<PathBuf>,
     /// The directory it is started in.
     pub cwd: Option<PathBuf>,
     /// The user's numeric id.

@@ -69,3 +69,26 @@ pub(crate) fn duplicate_descriptor(number: u32) -> std::io::Result<std::os::fd::
     }
     Ok(copy)
 }
+
+/// The first of some descriptors that is a directory, or a mere reference to a file (`O_PATH`):
+/// with one, a command could reach what it isn't shown.
+pub(crate) fn reaches_files(descriptors: &[u32]) -> Option<u32> {
+    use rustix::fs::{FileType, OFlags};
+    descriptors.iter().copied().find(|number| {
+        let copy = i32::try_from(*number).map(crate::sys::exec::duplicate);
+        let Ok(Ok(copy)) = copy else { return false };
+        let path = rustix::fs::fcntl_getfl(&copy).is_ok_and(|flags| flags.contains(OFlags::PATH));
+        let kind = rustix::fs::fstat(&copy).map(|status| FileType::from_raw_mode(status.st_mode));
+        path || kind == Ok(FileType::Directory)
+    })
+}
+
+/// Opens a file for reading, be it a pipe that nobody writes to, and never as a terminal of ours.
+///
+/// # Errors
+/// As `open(2)`.
+pub(crate) fn open_without_waiting(path: &Path) -> std::io::Result<std::fs::File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}

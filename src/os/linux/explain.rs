@@ -167,6 +167,14 @@ fn remedy(step: &Step, failure: Failure) -> Option<String> {
         (Step::Bind(_), Call::OpenTree, Errno::NOENT) => {
             "the path doesn't exist on this host; mark the mount \"optional\": true"
         }
+        (Step::Bind(bind), Call::OpenTree, Errno::LOOP) => {
+            let below = bind.no_links_below.as_deref().unwrap_or(Path::new("/"));
+            return Some(format!(
+                "a symbolic link below {} is on the way, which a command may have made; name what \
+                 it leads to",
+                below.display()
+            ));
+        }
         (Step::Bind(bind), Call::OpenTree, Errno::ACCESS) => {
             return Some(format!(
                 "the user who starts the sandbox may not reach {}",

@@ -15,7 +15,10 @@ pub mod seccomp;
 mod spawn;
 mod supervise;
 
-pub(crate) use caller::{duplicate_descriptor, is_root, is_setuid, only_root_writes, user_id};
+pub(crate) use caller::{
+    duplicate_descriptor, is_root, is_setuid, only_root_writes, open_without_waiting,
+    reaches_files, user_id,
+};
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;

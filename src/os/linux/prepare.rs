@@ -203,8 +203,14 @@ fn attributes(writable: bool, executable: bool, device: bool) -> u64 {
 }
 
 fn bind_op(bind: &Bind) -> Result<ChildOp, Problem> {
+    let below = bind.no_links_below.as_deref();
+    let source = match below.and_then(|below| bind.source.strip_prefix(below).ok()) {
+        Some(rest) => text(rest.as_os_str())?,
+        None => host_path(&bind.source)?,
+    };
     Ok(ChildOp::Bind {
-        source: host_path(&bind.source)?,
+        source,
+        below: below.map(host_path).transpose()?,
         target: inner_path(&bind.target)?,
         attributes: attributes(bind.writable, bind.executable, bind.device),
         id_map: bind.map_owner.map(idmap::namespace).transpose()?,

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::set_child_subreaper;
 
 use super::cgroup::{Cgroup, Request, Roots, sweep};
 use super::child::ops::ChildOp;
 use super::child::record::{Record, SIZE};
-use super::child::{Channels, enter};
+use super::child::{Channels, enter, has_children};
 use super::prepare::Prepared;
 use super::{explain, idmap, inspect};
 use crate::error::{LaunchError, LaunchFailure};
@@ -38,6 +39,10 @@ pub(crate) struct Running {
     pub(super) started: Instant,
     /// Whether the kernel ends the tree with init.
     pub(super) pid_namespace: bool,
+    /// Whether what is left of the tree comes to the launcher should init be killed: without a pid
+    /// namespace a process of the same user can do that. A launcher that has children of its own
+    /// can't tell them from the sandbox's, and leaves them alone.
+    pub(super) adopts: bool,
     /// Whether init was reaped.
     pub(super) reaped: bool,
 }
@@ -71,6 +76,8 @@ pub(crate) fn spawn(
         target: child_target,
         launcher: [launcher_init.as_raw_fd(), launcher_target.as_raw_fd()],
     };
+    let adopts = prepared.program.proc.as_ref().is_some_and(|proc| !has_children(proc))
+        && set_child_subreaper(Some(rustix::process::getpid())).is_ok();
     let cloned = clone(prepared, cgroup.as_ref().filter(|_| born_inside), &channels)?;
     drop(channels);
     let mut running = Running {
@@ -82,6 +89,7 @@ pub(crate) fn spawn(
         cgroup,
         started: Instant::now(),
         pid_namespace: prepared.plan.supervision.pid_namespace,
+        adopts,
         reaped: false,
     };
     if let Some(map) = prepared.plan.steps.iter().find_map(|step| match step {

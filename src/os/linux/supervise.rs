@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
 use super::cgroup::Statistics;
+use super::child::kill_descendants;
 use super::child::record::Record;
 use super::explain;
 use super::guard::Guard;
@@ -105,6 +106,9 @@ pub(crate) fn wait(
         watch.turn(prepared, running, signals)?;
     }
     let usage = finish(running)?;
+    if watch.status.is_none() {
+        end_orphans(prepared, running);
+    }
     let wall = running.started.elapsed();
     let statistics = running.cgroup.as_ref().map(|cgroup| cgroup.statistics()).unwrap_or_default();
     Ok(Ended {
@@ -309,6 +313,17 @@ pub(super) fn kill_tree(running: &Running) {
     // Without a pid namespace init has to kill its tree itself: it does so when it sees that the
     // launcher has let go.
     let _ = rustix::net::shutdown(&running.init_channel, rustix::net::Shutdown::Write);
+}
+
+/// Ends what is left of the tree of an init that was killed.
+fn end_orphans(prepared: &Prepared, running: &Running) {
+    if let Some(cgroup) = &running.cgroup {
+        // Nothing better can be done about what doesn't die.
+        let _ = cgroup.kill(KILL_PATIENCE);
+    }
+    if let Some(proc) = prepared.program.proc.as_ref().filter(|_| running.adopts) {
+        kill_descendants(proc);
+    }
 }
 
 /// Kills the tree and reaps init, on a path that nobody waits on.

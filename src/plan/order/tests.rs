@@ -62,6 +62,7 @@ fn every_step() -> Vec<Step> {
             executable: false,
             device: false,
             map_owner: None,
+            no_links_below: None,
         }),
         Step::Symlink { path: path(), text: path() },
         Step::EmptyFile(path()),

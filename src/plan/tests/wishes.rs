@@ -22,6 +22,7 @@ pub(super) fn policy(level: Level, members: &str) -> Policy {
         variables: Variables {
             home: Some(PathBuf::from("/home/me")),
             cwd: Some(PathBuf::from("/home/me/work")),
+            real_home: None,
             uid: USER,
         },
         environment: vec![("PATH".into(), "/usr/bin".into())],

@@ -43,7 +43,12 @@ impl SeccompPolicy {
             rules,
             default: default.value,
         };
-        Ok(Self { statement: Some(statement), as_stated: true, calls: OnceLock::new() })
+        Ok(Self {
+            statement: Some(statement),
+            guarded: "",
+            as_stated: true,
+            calls: OnceLock::new(),
+        })
     }
 }
 

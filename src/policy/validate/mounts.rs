@@ -105,10 +105,25 @@ impl Validator<'_> {
         Some(Mount { target, kind, optional: written.optional })
     }
 
+    /// Trees of the host in which links may have been made by somebody who isn't trusted.
+    pub(super) fn untrusted(&self, mounts: &[Mount]) -> Vec<PathBuf> {
+        let written = mounts.iter().filter_map(|mount| match &mount.kind {
+            MountKind::Bind { source, access: Access::ReadWrite, .. } => Some(source.clone()),
+            _ => None,
+        });
+        // Started in a directory of the system's or of all of the user's, that isn't what is
+        // worked on.
+        let cwd = self.expander.variables.cwd.clone();
+        let cwd = cwd.filter(|cwd| !self.holds_home(cwd) && !is_shared(cwd));
+        written.chain(cwd).collect()
+    }
+
     /// Whether a directory is the root, the home directory, or above it.
     fn holds_home(&self, directory: &Path) -> bool {
-        directory == Path::new("/")
-            || self.expander.variables.home.as_ref().is_some_and(|home| home.starts_with(directory))
+        let variables = self.expander.variables;
+        // The working directory is told without links; the home directory may be named by one.
+        let mut homes = variables.home.iter().chain(&variables.real_home);
+        directory == Path::new("/") || homes.any(|home| home.starts_with(directory))
     }
 }
 

@@ -5,7 +5,12 @@ use crate::profile::source::{Origin, Source, Sources};
 use crate::profile::template::{Piece, Variable, pieces};
 
 fn variables() -> Variables {
-    Variables { home: Some("/home/me".into()), cwd: Some("/work".into()), uid: 1000 }
+    Variables {
+        home: Some("/home/me".into()),
+        cwd: Some("/work".into()),
+        uid: 1000,
+        ..Variables::default()
+    }
 }
 
 /// A file in `/profiles`, and the place of its text.

@@ -17,3 +17,4 @@ mod tree;
 pub(crate) use credentials::hard_limit;
 pub(crate) use init::{Channels, enter};
 pub(crate) use mounts::mounts_trial;
+pub(crate) use tree::{has_children, kill_descendants};

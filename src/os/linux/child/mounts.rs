@@ -115,11 +115,14 @@ impl<'a> Mounts<'a> {
     pub(crate) fn bind(
         &mut self,
         source: &CStr,
+        below: Option<&CStr>,
         target: &CStr,
-        attributes: u64,
-        id_map: Option<&OwnedFd>,
+        (attributes, id_map): (u64, Option<&OwnedFd>),
     ) -> Result<(), Failure> {
-        let tree = copy_tree(CWD, source)?;
+        let tree = match below {
+            None => copy_tree(CWD, source)?,
+            Some(below) => copy_tree_without_links(below, source)?,
+        };
         self.restrict(tree.as_fd(), attributes)?;
         if let Some(namespace) = id_map {
             map_ids(tree.as_fd(), namespace.as_fd()).in_call(Call::IdMap)?;
@@ -342,6 +345,19 @@ fn copy_tree(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Failure>
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE;
     rustix::mount::open_tree(directory, path, flags).in_call(Call::OpenTree)
+}
+
+/// The same for a source below a tree in which somebody may have made links: one on the way, or at
+/// its end, would make the mount show something else.
+fn copy_tree_without_links(tree: &CStr, path: &CStr) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let tree = rustix::fs::open(tree, flags, Mode::empty()).in_call(Call::Open)?;
+    let source = resolve::walk(tree.as_fd(), path).in_call(Call::OpenTree)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    rustix::mount::open_tree(source, c"", flags).in_call(Call::OpenTree)
 }
 
 fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Failure> {

@@ -32,6 +32,8 @@ pub(crate) enum ChildOp {
     },
     Bind {
         source: CString,
+        /// The tree that `source` is relative to then, without links on the way.
+        below: Option<CString>,
         target: CString,
         attributes: u64,
         id_map: Option<OwnedFd>,

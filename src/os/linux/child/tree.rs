@@ -10,7 +10,7 @@ use crate::sys::wait::{Wait, reap};
 
 /// Kills every child, and their children as they become init's, until none is left. Each round
 /// stops all of them first, so that a process that forks faster than it can be killed can't win.
-pub(super) fn kill_descendants(proc: &OwnedFd) {
+pub(crate) fn kill_descendants(proc: &OwnedFd) {
     loop {
         for signal in [libc::SIGSTOP, libc::SIGKILL] {
             for_each_child(proc, |pid| {
@@ -38,6 +38,13 @@ pub(super) fn kill_namespace() {
             }
         }
     }
+}
+
+/// Whether this process has children.
+pub(crate) fn has_children(proc: &OwnedFd) -> bool {
+    let mut found = false;
+    for_each_child(proc, |_| found = true);
+    found
 }
 
 /// Calls `act` with every child of this process. The list comes from `/proc`; where the kernel

@@ -33,6 +33,7 @@ fn host_root_with_writable(target: &str) -> Plan {
             executable: true,
             device: false,
             map_owner: None,
+            no_links_below: None,
         }),
         Step::Tmpfs(Tmpfs {
             target: "/tmp".into(),

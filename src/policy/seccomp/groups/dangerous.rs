@@ -135,6 +135,14 @@ pub(super) const GROUPS: &[Group] = &[
         ],
     ),
     Group::guarding(
+        "@limits-of-others",
+        "change the limits of another process of the same user: with one of processor time or \
+         descriptors the sandbox's init could be ended, and processes outside of a pid namespace",
+        &[],
+        // Limits can still be read, and a process may change its own, which it calls 0.
+        &[refuse("prlimit64", EPERM, OTHERS_LIMIT)],
+    ),
+    Group::guarding(
         "@personality",
         "execution domains other than Linux's own, some of which switch off \
          protections of memory",
@@ -142,6 +150,10 @@ pub(super) const GROUPS: &[Group] = &[
         &[refuse("personality", EPERM, OTHER_PERSONALITY)],
     ),
 ];
+
+/// A process other than the caller, and new limits for it (a pointer).
+const OTHERS_LIMIT: &[Condition] =
+    &[Condition::low(0, Test::NotEqual(0)), Condition::full(2, Test::NotEqual(0))];
 
 const fn refuse(call: &'static str, errno: u16, conditions: &'static [Condition]) -> Guard {
     Guard { what: Use { call, conditions }, errno }

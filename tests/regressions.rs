@@ -1,0 +1,128 @@
+//! What once broke the sandbox, or let it say what wasn't so.
+
+mod support;
+
+use std::os::unix::fs::symlink;
+
+use support::{Caller, Workspace, callers};
+
+#[test]
+fn a_link_in_the_working_directory_does_not_turn_a_bind_into_one_of_something_else() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        workspace.write("home/secret", "hidden\n");
+        symlink(workspace.home(), workspace.project().join("out")).unwrap();
+        let out = workspace.project().join("out");
+        for option in ["--rw", "--ro"] {
+            let out = out.to_str().unwrap();
+            let script = "cat out/secret; echo planted > out/planted";
+            let run = workspace.shell(&["-q", option, out], script);
+            assert_eq!(run.code(), 125, "{caller:?} {option}: {run:?}");
+            assert!(run.stderr().contains("symbolic link"), "{caller:?} {option}: {run:?}");
+            assert!(!workspace.home().join("planted").exists());
+        }
+    }
+}
+
+#[test]
+fn the_home_directory_is_recognized_behind_a_link() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        workspace.write("home/secret", "hidden\n");
+        let link = workspace.path().join("link-to-home");
+        symlink(workspace.home(), &link).unwrap();
+        let mut call = workspace.ringfence(["run", "--", "ls", "-A", "."]);
+        call.command.env("HOME", &link).current_dir(workspace.home());
+        let run = call.finish();
+        assert!(!run.stdout().contains("secret"), "{caller:?}: {run:?}");
+        assert!(run.stderr().contains("isn't opened"), "{caller:?}: {run:?}");
+    }
+}
+
+#[test]
+fn a_directory_as_standard_input_is_refused() {
+    for caller in callers() {
+        for level in ["namespaced", "containerized"] {
+            let workspace = Workspace::new(caller);
+            let mut call = workspace.ringfence(["run", "-q", "-l", level, "--", "true"]);
+            call.command.stdin(std::fs::File::open(workspace.home()).unwrap());
+            let run = call.finish();
+            assert_eq!(run.code(), 125, "{caller:?} {level}: {run:?}");
+            assert!(run.stderr().contains("descriptor 0 is a directory"), "{run:?}");
+        }
+    }
+}
+
+#[test]
+fn the_host_s_root_cannot_change_the_kernel_s_settings_where_masks_are_off() {
+    for caller in callers().into_iter().filter(|caller| *caller == Caller::Root) {
+        let workspace = Workspace::new(caller);
+        // Opened for writing, and nothing written.
+        let script = "exec 3>>/proc/sys/kernel/core_pattern && echo opened";
+        for level in ["namespaced", "resource-limited"] {
+            let run = workspace.shell(&["-q", "-l", level, "--user", "0"], script);
+            assert!(!run.stdout().contains("opened"), "{level}: {run:?}");
+        }
+    }
+}
+
+#[test]
+fn no_setuid_file_of_root_s_is_left_behind_by_mapped_owners() {
+    for caller in callers().into_iter().filter(|caller| *caller == Caller::Root) {
+        let workspace = Workspace::new(caller);
+        let script = "echo x > file && chmod 755 file; chmod u+s file; stat -c %a file";
+        let run = workspace.shell(&["-q", "-l", "namespaced"], script);
+        assert_eq!(run.stdout().trim(), "755", "{run:?}");
+    }
+}
+
+#[test]
+fn what_kills_init_does_not_outlive_the_run() {
+    for caller in callers() {
+        for level in ["basic", "user-based"] {
+            let workspace = Workspace::new(caller);
+            let mark = format!("{}.{}", std::process::id() % 1000 + 4000, level.len());
+            let script = format!(
+                "setsid sleep {mark} </dev/null >/dev/null 2>&1 & sleep 0.2; kill -9 $PPID; sleep 5"
+            );
+            workspace.shell(&["-q", "-l", level], &script);
+            let alive = std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+                std::fs::read(entry.path().join("cmdline"))
+                    .is_ok_and(|line| line == format!("sleep\0{mark}\0").as_bytes())
+            });
+            assert!(!alive, "{caller:?} {level}");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_as_a_profile_is_refused_without_waiting() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let pipe = workspace.project().join("pipe.json");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let run = workspace.ringfence(["run", "-p", "./pipe.json", "--", "true"]).finish();
+        assert_eq!(run.code(), 125, "{caller:?}: {run:?}");
+    }
+}
+
+#[test]
+fn the_limits_of_init_are_out_of_reach() {
+    // With no descriptors, init could not even wait any more, and the outcome would be forged.
+    if !support::has_program("prlimit") {
+        return;
+    }
+    for caller in callers() {
+        for profile in ["default", "untrusted", "landlock-only"] {
+            let workspace = Workspace::new(caller);
+            let script = "prlimit --pid $PPID --nofile=0:0 && echo changed; exit 7";
+            let run = workspace.shell(&["-q", "-p", profile], script);
+            assert_eq!(
+                (run.code(), run.stdout().as_str()),
+                (7, ""),
+                "{caller:?} {profile}: {run:?}"
+            );
+        }
+    }
+}
