@@ -31,12 +31,8 @@ pub(crate) fn kill_descendants(proc: &OwnedFd) {
 pub(super) fn kill_namespace() {
     // ESRCH: there is none.
     while sys::signal::kill(-1, libc::SIGKILL).is_ok() {
-        loop {
-            match reap(Wait::Any) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(_) => break, // ECHILD: none is left.
-            }
-        }
+        // ECHILD: none is left.
+        while matches!(reap(Wait::Any), Ok(_) | Err(Errno::INTR)) {}
     }
 }
 
