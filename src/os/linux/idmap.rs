@@ -62,7 +62,7 @@ pub(super) fn namespace(map: OwnerMap) -> Result<OwnedFd, String> {
 }
 
 /// Starts a process in a new user namespace that does nothing until `go` is closed.
-fn clone_waiting(wait: &OwnedFd, go: &OwnedFd) -> Result<i32, rustix::io::Errno> {
+pub(super) fn clone_waiting(wait: &OwnedFd, go: &OwnedFd) -> Result<i32, rustix::io::Errno> {
     let cloned = clone_and_run(flags::NEWUSER, None, || {
         let number = go.as_raw_fd().cast_unsigned();
         if close_range(number, number, CloseMode::Now).is_ok() {

@@ -148,7 +148,7 @@ pub(in super::super) fn namespaces(errno: Errno) -> Cause {
 /// Why the maps of a new user namespace can't be written, though it could be made.
 pub(in super::super) fn id_map(file: &str, errno: Errno) -> Cause {
     let found = format!("writing {file} of a new user namespace: {}", text(errno));
-    if errno == Errno::PERM
+    if matches!(errno, Errno::PERM | Errno::ACCESS)
         && let Some(cause) = apparmor(&found)
     {
         return cause;

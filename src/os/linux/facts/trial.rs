@@ -79,9 +79,12 @@ fn learn(facts: &mut HostFacts, namespace: Namespace, support: Support) {
 /// one kind only.
 fn try_each(facts: &mut HostFacts, privileged: bool, together: Errno) {
     let base = if privileged { 0 } else { flags::NEWUSER };
-    if !privileged && let Err(errno) = alone(base) {
-        learn(facts, Namespace::User, Support::Missing(blockers::user_namespace(errno)));
-        return;
+    if !privileged {
+        let ids = Ids { uid: facts.caller.uid, gid: facts.caller.gid };
+        match own_user_namespace(ids) {
+            Ok(()) => learn(facts, Namespace::User, Support::Proved),
+            Err(cause) => return learn(facts, Namespace::User, Support::Missing(cause)),
+        }
     }
     let mut some_failed = false;
     for (namespace, flag) in OTHERS {
@@ -97,6 +100,19 @@ fn try_each(facts: &mut HostFacts, privileged: bool, together: Errno) {
             learn(facts, namespace, Support::Missing(blockers::namespaces(together)));
         }
     }
+}
+
+/// Makes a user namespace and maps it: some security modules allow the one and not the other.
+fn own_user_namespace(ids: Ids) -> Result<(), Cause> {
+    let (wait, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(blockers::user_namespace)?;
+    let pid = idmap::clone_waiting(&wait, &go).map_err(blockers::user_namespace)?;
+    let map = IdMap { inside: ids, outside: ids, keep_setgroups: false };
+    let written = idmap::write(pid, &map);
+    // End of file lets the process go.
+    drop(go);
+    let _ = reap(Wait::For(pid));
+    written.map_err(|error| blockers::id_map(error.file, Errno::from_raw_os_error(error.errno)))
 }
 
 fn alone(flags: u64) -> Result<(), Errno> {
