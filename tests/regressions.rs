@@ -126,3 +126,14 @@ fn the_limits_of_init_are_out_of_reach() {
         }
     }
 }
+
+#[test]
+fn a_command_s_name_cannot_forge_a_line_of_ringfence_s() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let run = workspace.ringfence(["run", "-q", "--", "a\nringfence: forged"]).finish();
+        assert_eq!(run.code(), 127, "{caller:?}: {run:?}");
+        assert!(!run.stderr().lines().any(|line| line == "ringfence: forged"), "{run:?}");
+        assert_eq!(run.stderr().lines().count(), 1, "{caller:?}: {run:?}");
+    }
+}

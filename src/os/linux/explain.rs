@@ -211,7 +211,7 @@ fn remedy(step: &Step, failure: Failure) -> Option<String> {
 /// The program isn't there, or can't be executed.
 fn program(prepared: &Prepared, failure: Failure) -> LaunchError {
     let program = &prepared.command.words[0];
-    let name = program.display().to_string();
+    let name = crate::profile::diagnostic::escaped(&program.to_string_lossy());
     let kind = match (failure.call, failure.errno) {
         (Call::FindProgram, Errno::NOENT) => {
             LaunchFailure::NotFound { program: name, on_host: on_host(prepared) }
