@@ -73,7 +73,9 @@ impl Process {
 pub(super) fn inspect(plan: &Plan, running: &Running, own: &Own) -> Result<(), LaunchError> {
     let expected = &plan.expected;
     let process = Process::open(running.target.to_string())?;
-    credentials(expected, &process.read("status", Layer::NoNewPrivs)?)?;
+    let status = process.read("status", Layer::NoNewPrivs)?;
+    identity(plan, &status)?;
+    credentials(expected, &status)?;
     namespaces(own, &process)?;
     let own_view = plan.steps.iter().any(|step| matches!(step, Step::NewRoot(_)));
     if own_view && !plan.mount_attributes {
@@ -99,14 +101,43 @@ pub(super) fn inspect(plan: &Plan, running: &Running, own: &Own) -> Result<(), L
     Ok(())
 }
 
+/// A field of `/proc/PID/status` (`proc_pid_status(5)`).
+fn field<'a>(status: &'a str, name: &str) -> &'a str {
+    let mut lines = status.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.map(str::trim).unwrap_or_default()
+}
+
+/// Real, effective, saved and file system ids, all of which could be taken up again were one
+/// forgotten, and the groups, as the launcher's user namespace has them.
+fn identity(plan: &Plan, status: &str) -> Result<(), LaunchError> {
+    let mapped = plan.steps.iter().find_map(|step| match step {
+        Step::MapIds(map) => Some(map.outside),
+        _ => None,
+    });
+    if let Some(inside) = plan.expected.ids {
+        let ids = mapped.unwrap_or(inside);
+        for (name, id) in [("Uid", ids.uid), ("Gid", ids.gid)] {
+            let found: Vec<_> = field(status, name).split_whitespace().collect();
+            if found.len() != 4 || found.iter().any(|found| *found != id.to_string()) {
+                return Err(outside(Layer::User, format!("{name} is {}", found.join(" "))));
+            }
+        }
+    }
+    if let Some(groups) = &plan.expected.groups {
+        let mut wanted: Vec<_> = groups.iter().map(u32::to_string).collect();
+        let mut found: Vec<_> = field(status, "Groups").split_whitespace().collect();
+        wanted.sort_unstable();
+        found.sort_unstable();
+        if found != wanted {
+            return Err(outside(Layer::User, format!("Groups are {}", found.join(" "))));
+        }
+    }
+    Ok(())
+}
+
 fn credentials(expected: &Expected, status: &str) -> Result<(), LaunchError> {
-    let field = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .map(str::trim)
-            .unwrap_or_default()
-    };
+    let field = |name: &str| field(status, name);
     if expected.no_new_privs && field("NoNewPrivs") != "1" {
         return Err(outside(Layer::NoNewPrivs, format!("NoNewPrivs is {}", field("NoNewPrivs"))));
     }

@@ -85,19 +85,6 @@ fn a_path_must_be_absolute_once_expanded() {
     assert_eq!(problem.message, "the path \"${HOME}/x\" is not absolute: it means \"me/x\"");
 }
 
-#[cfg(unix)]
-#[test]
-fn a_home_directory_that_is_not_utf_8_survives() {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-
-    let home = std::ffi::OsString::from_vec(b"/home/\xff".to_vec());
-    let variables = Variables { home: Some(home.into()), ..variables() };
-    let (sources, origin) = file();
-    let expander = Expander { variables: &variables, sources: &sources };
-    let path = expander.path("${HOME}/x", origin).expect("it is set");
-    assert_eq!(path.as_os_str().as_bytes(), b"/home/\xff/x");
-}
-
 #[test]
 fn a_template_is_taken_apart() {
     let expected = [Piece::Text("/a/"), Piece::Variable(Variable::Uid), Piece::Text("}")];

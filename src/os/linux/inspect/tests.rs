@@ -64,3 +64,18 @@ fn options_of_the_file_system_do_not_count() {
     let plan = host_root_with_writable("/srv/work");
     assert!(read_only_mounts(&plan, "1 0 8:1 / / rw,relatime - ext4 x ro\n").is_err());
 }
+
+#[test]
+fn a_saved_id_or_a_group_that_was_kept_is_found() {
+    let mut plan = plan(Vec::new());
+    plan.expected.ids = Some(crate::plan::step::Ids { uid: 65_534, gid: 65_534 });
+    plan.expected.groups = Some(vec![7, 100]);
+    let good = "Uid:\t65534\t65534\t65534\t65534\nGid:\t65534\t65534\t65534\t65534\n\
+                Groups:\t7 100 \n";
+    assert!(identity(&plan, good).is_ok());
+    let saved = good.replacen("65534\t65534\nGid", "0\t65534\nGid", 1);
+    let kept = good.replace("7 100", "0 7 100");
+    for bad in [saved.as_str(), kept.as_str(), ""] {
+        assert!(identity(&plan, bad).is_err(), "{bad}");
+    }
+}
