@@ -8,7 +8,7 @@ pub mod load;
 mod outcome;
 
 use std::ffi::OsString;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::error::{Contradiction, Error};
 use crate::os;
@@ -24,9 +24,9 @@ pub use os::Effort;
 #[derive(Clone, Debug)]
 pub struct Chosen {
     /// The policy that it is a plan of.
-    pub policy: Rc<Policy>,
+    pub policy: Arc<Policy>,
     /// The plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// What it is based on.
     pub facts: HostFacts,
     /// The profile that was asked for, where another takes its place.
@@ -36,7 +36,7 @@ pub struct Chosen {
 /// Policies in order of preference. The first is at hand; the rest may be worked out only when the
 /// first can't be enforced.
 pub struct Policies<'a> {
-    made: Vec<Rc<Policy>>,
+    made: Vec<Arc<Policy>>,
     rest: Option<Box<Rest<'a>>>,
 }
 
@@ -46,14 +46,14 @@ type Rest<'a> = dyn FnOnce() -> Result<Vec<Policy>, Error> + 'a;
 impl<'a> Policies<'a> {
     /// A first choice, and how to get the rest.
     pub fn new(first: Policy, rest: impl FnOnce() -> Result<Vec<Policy>, Error> + 'a) -> Self {
-        Self { made: vec![Rc::new(first)], rest: Some(Box::new(rest)) }
+        Self { made: vec![Arc::new(first)], rest: Some(Box::new(rest)) }
     }
 
-    fn get(&mut self, index: usize) -> Result<Option<Rc<Policy>>, Error> {
+    fn get(&mut self, index: usize) -> Result<Option<Arc<Policy>>, Error> {
         if index == self.made.len()
             && let Some(rest) = self.rest.take()
         {
-            self.made.extend(rest()?.into_iter().map(Rc::new));
+            self.made.extend(rest()?.into_iter().map(Arc::new));
         }
         Ok(self.made.get(index).cloned())
     }
@@ -61,7 +61,7 @@ impl<'a> Policies<'a> {
 
 impl From<Vec<Policy>> for Policies<'_> {
     fn from(policies: Vec<Policy>) -> Self {
-        Self { made: policies.into_iter().map(Rc::new).collect(), rest: None }
+        Self { made: policies.into_iter().map(Arc::new).collect(), rest: None }
     }
 }
 
@@ -97,7 +97,7 @@ fn choose_knowing(
                     plan.notes.insert(0, replacement_note(&refusal, &policy));
                     Replaced { profile: refusal.profile, problems: refusal.problems }
                 });
-                return Ok(Chosen { policy, plan, facts, instead_of });
+                return Ok(Chosen { policy, plan: Arc::new(plan), facts, instead_of });
             }
             Err(refusal) if refusal.is_mistake => return Err(Error::Refused(refusal)),
             Err(refusal) => first = first.or(Some(refusal)),
@@ -166,11 +166,13 @@ pub fn run(
         let command = os::CommandLine {
             words: words.to_vec(),
             environment: chosen.policy.environment.clone(),
+            ..Default::default()
         };
         refuse_directories(&chosen)?;
-        let mut prepared = os::prepare(&chosen.plan, &command)?;
+        let prepared = os::prepare(&chosen.plan, command)?;
         let signals = os::Signals::take();
-        let mut running = match os::spawn(&mut prepared, &chosen.facts, observer.wants_usage()) {
+        let manner = os::Manner { accounting: observer.wants_usage(), exclusive: true };
+        let mut running = match os::spawn(prepared, &chosen.facts, manner) {
             Ok(running) => running,
             Err(error) => match error.contradiction.as_deref() {
                 Some(contradiction) if !knowledge.0.contains(contradiction) => {
@@ -183,7 +185,7 @@ pub fn run(
         observer.planned(&chosen);
         let limits = os::limits_in_force(&running);
         os::sweep(&chosen.facts);
-        let ended = os::wait(&prepared, &mut running, signals.as_ref().ok())?;
+        let ended = os::wait(&mut running, signals.as_ref().ok())?;
         drop(running);
         return Ok(report(&chosen, words, limits, ended));
     }

@@ -11,6 +11,7 @@ mod idmap;
 mod inspect;
 mod prepare;
 mod private;
+mod running;
 pub mod seccomp;
 mod spawn;
 mod supervise;
@@ -24,14 +25,15 @@ pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
 pub(crate) use facts::surroundings::surroundings;
 pub(crate) use prepare::{CommandLine, prepare};
-pub(crate) use spawn::{Running, spawn};
-pub(crate) use supervise::{Ended, FORWARDED_NAMES, Signals, wait};
+pub(crate) use running::{Ended, Running};
+pub(crate) use spawn::{Manner, spawn};
+pub(crate) use supervise::{FORWARDED_NAMES, Signals, wait};
 
 use crate::report::HeldLimit;
 
 /// The limits of a running sandbox's cgroup, as the kernel holds them.
 pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
-    let cgroup = running.cgroup.as_ref();
+    let cgroup = running.cgroup();
     let held = cgroup.map(cgroup::Cgroup::in_force).unwrap_or_default().iter();
     held.map(|limit| HeldLimit {
         limit: limit.limit.to_owned(),
