@@ -1,13 +1,19 @@
 //! Room 4, the facade: from policies to a finished run and its report.
 
 pub mod check;
+mod child;
+mod command;
 pub mod doctor;
 pub mod explain;
 pub mod library;
 pub mod load;
 mod outcome;
+mod profile;
+mod sandbox;
+mod stdio;
 
 use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::error::{Contradiction, Error};
@@ -16,9 +22,14 @@ use crate::plan::facts::HostFacts;
 use crate::plan::{Plan, Refusal};
 use crate::policy::Policy;
 use crate::profile::vocabulary::{Layer, Stdin};
-use crate::report::{FORMAT_VERSION, HeldLimit, Replaced, Report};
+use crate::report::{Ending, FORMAT_VERSION, HeldLimit, Outcome, Replaced};
 
+pub use child::{Child, Output, Signal, State};
+pub use command::Command;
 pub use os::Effort;
+pub use profile::Profile;
+pub use sandbox::Sandbox;
+pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 
 /// A plan that this host can enforce, and how it was chosen.
 #[derive(Clone, Debug)]
@@ -59,6 +70,12 @@ impl<'a> Policies<'a> {
     }
 }
 
+impl From<Vec<Arc<Policy>>> for Policies<'_> {
+    fn from(policies: Vec<Arc<Policy>>) -> Self {
+        Self { made: policies, rest: None }
+    }
+}
+
 impl From<Vec<Policy>> for Policies<'_> {
     fn from(policies: Vec<Policy>) -> Self {
         Self { made: policies.into_iter().map(Arc::new).collect(), rest: None }
@@ -68,6 +85,14 @@ impl From<Vec<Policy>> for Policies<'_> {
 /// What was learned of the host by launches that failed.
 #[derive(Clone, Debug, Default)]
 struct Knowledge(Vec<Contradiction>);
+
+impl Knowledge {
+    fn correct(&self, facts: &mut HostFacts) {
+        for contradiction in &self.0 {
+            contradiction.correct(facts);
+        }
+    }
+}
 
 /// Takes the first of `policies` that this host can enforce in full.
 ///
@@ -88,9 +113,7 @@ fn choose_knowing(
     while let Some(policy) = policies.get(index)? {
         index += 1;
         let mut facts = os::facts(&policy, effort);
-        for contradiction in &knowledge.0 {
-            contradiction.correct(&mut facts);
-        }
+        knowledge.correct(&mut facts);
         match crate::plan::build(&policy, &facts) {
             Ok(mut plan) => {
                 let instead_of = first.map(|refusal| {
@@ -110,15 +133,20 @@ fn choose_knowing(
 }
 
 /// Refuses descriptors that are directories: what is below them could be reached past every mount.
-fn refuse_directories(chosen: &Chosen) -> Result<(), Error> {
+/// `given` are those that the run alone gets, all others are the caller's own.
+fn refuse_directories(chosen: &Chosen, given: &[(BorrowedFd<'_>, u32)]) -> Result<(), Error> {
     let layers = [Layer::Filesystem, Layer::Landlock];
     if !layers.iter().any(|layer| chosen.policy.enforcement.wants(*layer)) {
         return Ok(());
     }
     let process = &chosen.policy.process;
     let first = if process.stdin == Stdin::Null { 1 } else { 0 };
-    let inherited: Vec<u32> = (first..3).chain(process.descriptors.iter().copied()).collect();
-    match os::reaches_files(&inherited) {
+    let inherited: Vec<u32> = (first..3)
+        .chain(process.descriptors.iter().copied())
+        .filter(|number| given.iter().all(|(_, placed)| placed != number))
+        .collect();
+    let placed = given.iter().find(|(file, _)| os::is_reference(*file)).map(|(_, number)| *number);
+    match os::reaches_files(&inherited).or(placed) {
         None => Ok(()),
         Some(number) => Err(Error::Usage(format!(
             "descriptors: descriptor {number} is a directory or a reference to a file, by which \
@@ -159,7 +187,7 @@ pub fn run(
     policies: &mut Policies<'_>,
     words: &[OsString],
     observer: &mut dyn Observer,
-) -> Result<Report, Error> {
+) -> Result<Outcome, Error> {
     let mut knowledge = Knowledge::default();
     loop {
         let chosen = choose_knowing(policies, Effort::Look, &knowledge)?;
@@ -168,7 +196,7 @@ pub fn run(
             environment: chosen.policy.environment.clone(),
             ..Default::default()
         };
-        refuse_directories(&chosen)?;
+        refuse_directories(&chosen, &[])?;
         let prepared = os::prepare(&chosen.plan, command)?;
         let signals = os::Signals::take();
         let manner = os::Manner { accounting: observer.wants_usage(), exclusive: true };
@@ -187,15 +215,21 @@ pub fn run(
         os::sweep(&chosen.facts);
         let ended = os::wait(&mut running, signals.as_ref().ok())?;
         drop(running);
-        return Ok(report(&chosen, words, limits, ended));
+        let ending = outcome::classify(&ended, &chosen.plan);
+        return Ok(report(&chosen, words, limits, &ended, ending));
     }
 }
 
-fn report(chosen: &Chosen, words: &[OsString], limits: Vec<HeldLimit>, ended: os::Ended) -> Report {
-    let outcome = outcome::classify(&ended, &chosen.plan);
+fn report(
+    chosen: &Chosen,
+    words: &[OsString],
+    limits: Vec<HeldLimit>,
+    ended: &os::Ended,
+    ending: Ending,
+) -> Outcome {
     let exit_code =
-        ended.failure.as_ref().map_or_else(|| outcome.exit_code(), |error| error.exit_code());
-    Report {
+        ended.failure.as_ref().map_or_else(|| ending.exit_code(), |error| error.exit_code());
+    Outcome {
         version: FORMAT_VERSION,
         profile: chosen.plan.profile.clone(),
         instead_of: chosen.instead_of.clone(),
@@ -205,8 +239,8 @@ fn report(chosen: &Chosen, words: &[OsString], limits: Vec<HeldLimit>, ended: os
         layers: chosen.plan.layers.clone(),
         limits,
         exit_code,
-        usage: Some(outcome::usage(&ended)),
-        outcome,
+        usage: Some(outcome::usage(ended)),
+        ending,
         notes: chosen.plan.notes.clone(),
     }
 }

@@ -10,6 +10,7 @@ use super::facts::blockers;
 use super::idmap::MapError;
 use super::prepare::Context;
 use crate::error::{Contradiction, LaunchError, LaunchFailure, errno_text};
+use crate::plan::facts;
 use crate::plan::facts::Cause;
 use crate::plan::facts::cgroup::Missing;
 use crate::plan::step::Step;
@@ -19,7 +20,11 @@ use crate::profile::vocabulary::{Layer, Namespace};
 pub(super) fn clone(namespaces: &[Namespace], in_cgroup: bool, errno: Errno) -> LaunchError {
     let user = namespaces.contains(&Namespace::User);
     let action = Step::Clone(namespaces.to_vec()).describe();
-    let kind = LaunchFailure::Setup { action, call: "clone3(2)", errno: errno.raw_os_error() };
+    let kind = LaunchFailure::Setup {
+        action,
+        call: "clone3(2)",
+        errno: facts::Errno(errno.raw_os_error()),
+    };
     let lacking = matches!(errno, Errno::AGAIN | Errno::NOMEM);
     if namespaces.is_empty() || lacking {
         let remedy = if in_cgroup && errno == Errno::BUSY {
@@ -51,7 +56,7 @@ pub(super) fn id_map(error: &MapError) -> LaunchError {
         kind: LaunchFailure::Setup {
             action: format!("write {}", error.file),
             call: "write(2)",
-            errno: error.errno,
+            errno: facts::Errno(error.errno),
         },
         remedy: Some(cause.remedy.clone()),
         contradiction: Some(Box::new(Contradiction::UserNamespace(cause))),
@@ -112,7 +117,7 @@ pub(super) fn step(context: &Context, actor: usize, number: u16, failure: Failur
 
 fn setup(action: String, failure: Failure) -> LaunchFailure {
     let errno = failure.errno.raw_os_error();
-    LaunchFailure::Setup { action, call: failure.call.text(), errno }
+    LaunchFailure::Setup { action, call: failure.call.text(), errno: facts::Errno(errno) }
 }
 
 fn mismatch(failure: Failure) -> LaunchError {
@@ -213,7 +218,7 @@ fn program(context: &Context, failure: Failure) -> LaunchError {
         }
         (call, errno) => LaunchFailure::NotExecutable {
             program: name,
-            errno: errno.raw_os_error(),
+            errno: facts::Errno(errno.raw_os_error()),
             why: why_not_executable(call, errno).map(str::to_owned),
         },
     };

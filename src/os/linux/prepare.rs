@@ -29,7 +29,7 @@ use crate::sys::mount::attribute;
 
 /// What to run, and what it gets from this run alone.
 #[derive(Debug, Default)]
-pub(crate) struct CommandLine {
+pub(crate) struct CommandLine<'a> {
     /// The program and its arguments; the first is what it is called.
     pub words: Vec<OsString>,
     /// Its environment.
@@ -38,7 +38,7 @@ pub(crate) struct CommandLine {
     pub directory: Option<PathBuf>,
     /// Files that it gets, and at which numbers. The policy's list of descriptors has those
     /// above 2 too.
-    pub files: Vec<(OwnedFd, u32)>,
+    pub files: Vec<(BorrowedFd<'a>, u32)>,
 }
 
 /// Everything a launch needs, made ready.
@@ -66,7 +66,7 @@ pub(super) struct Context {
 }
 
 /// Prepares a plan and a command.
-pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine) -> Result<Prepared, LaunchError> {
+pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prepared, LaunchError> {
     let private = PrivateDirectories::make(plan)?;
     let command = private.in_command(command);
     let plan = in_directory(private.in_plan(plan), command.directory.as_deref());
@@ -75,7 +75,7 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine) -> Result<Prepared
     let mut origins = [Vec::new(), Vec::new()];
     let mut cgroup = None;
     let descriptors = |problem| LaunchError::preparing(Layer::Descriptors, problem);
-    let files = Files::of(&plan, command.files).map_err(descriptors)?;
+    let files = Files::of(&plan, &command.files).map_err(descriptors)?;
     let first_free = files.first_free;
     let mut files = files.list;
     for (number, step) in plan.steps.iter().enumerate() {
@@ -133,30 +133,30 @@ struct Files {
 }
 
 impl Files {
-    fn of(plan: &Plan, files: Vec<(OwnedFd, u32)>) -> Result<Self, Problem> {
+    fn of(plan: &Plan, files: &[(BorrowedFd<'_>, u32)]) -> Result<Self, Problem> {
         let kept = plan.steps.iter().find_map(|step| match step {
             Step::CloseDescriptors(kept) => kept.iter().max().copied(),
             _ => None,
         });
         if files.is_empty() {
-            return Ok(Self { list: files, first_free: 3 });
+            return Ok(Self { list: Vec::new(), first_free: 3 });
         }
         let highest = files.iter().map(|(_, number)| *number).chain(kept).max().unwrap_or(2);
         let first_free = i32::try_from(highest)
             .ok()
             .and_then(|highest| highest.max(2).checked_add(1))
             .ok_or_else(|| format!("{highest} is no number of a descriptor"))?;
-        let copy = |(file, number): (OwnedFd, u32)| {
-            let copy = rustix::io::fcntl_dupfd_cloexec(&file, first_free).map_err(|errno| {
+        let copy = |(file, number): &(BorrowedFd<'_>, u32)| {
+            let copy = rustix::io::fcntl_dupfd_cloexec(file, first_free).map_err(|errno| {
                 let text = crate::error::errno_text(errno.raw_os_error());
                 format!(
                     "no descriptor can be put at {number}: fcntl(2): {text}; take lower numbers, \
                      or raise the limit of open files: ulimit -n"
                 )
             })?;
-            Ok((copy, number))
+            Ok((copy, *number))
         };
-        Ok(Self { list: files.into_iter().map(copy).collect::<Result<_, Problem>>()?, first_free })
+        Ok(Self { list: files.iter().map(copy).collect::<Result<_, Problem>>()?, first_free })
     }
 }
 

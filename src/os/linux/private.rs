@@ -84,7 +84,7 @@ impl PrivateDirectories {
     }
 
     /// The command, whose environment names the directories in the place of what they stand for.
-    pub(super) fn in_command(&self, mut command: CommandLine) -> CommandLine {
+    pub(super) fn in_command<'a>(&self, mut command: CommandLine<'a>) -> CommandLine<'a> {
         for (_, value) in &mut command.environment {
             if let Some(place) = self.place(Path::new(value)) {
                 *value = place.into();

@@ -17,6 +17,7 @@ use super::guard::Guard;
 use super::prepare::{Context, open_proc};
 use super::spawn::{Received, receive, send_word};
 use crate::error::{LaunchError, LaunchFailure};
+use crate::plan::facts;
 use crate::profile::vocabulary::Layer;
 use crate::sys::signal::pidfd_kill;
 use crate::sys::wait::{Usage, Wait, reap};
@@ -91,6 +92,7 @@ pub(crate) struct Running {
     /// Why the command could not be executed.
     failure: Option<LaunchError>,
     timed_out: bool,
+    killed: bool,
     patience: Patience,
     guard: Option<Guard>,
     ended: bool,
@@ -127,6 +129,8 @@ pub(crate) struct Ended {
     pub(crate) failure: Option<LaunchError>,
     /// Whether the wall-clock limit was reached.
     pub(crate) timed_out: bool,
+    /// Whether the tree was killed on the caller's behalf.
+    pub(crate) killed: bool,
     /// The guarded path that came to exist.
     pub(crate) appeared: Option<PathBuf>,
     /// From letting the command go to the end of its tree.
@@ -139,6 +143,12 @@ pub(crate) struct Ended {
     pub(crate) statistics: Statistics,
 }
 
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Running {
     /// On every path that doesn't wait for the end.
     fn drop(&mut self) {
@@ -149,7 +159,6 @@ impl Drop for Running {
     }
 }
 
-#[allow(dead_code, reason = "the facade's Child drives it")]
 impl Running {
     /// What was cloned, and doesn't run anything yet.
     pub(super) fn new(tree: Tree, exec_channel: OwnedFd, context: Context) -> Self {
@@ -163,6 +172,7 @@ impl Running {
             told_pending: true,
             failure: None,
             timed_out: false,
+            killed: false,
             patience: Patience::Endless,
             guard: None,
             ended: false,
@@ -200,14 +210,25 @@ impl Running {
         self.tree.cgroup.as_ref()
     }
 
+    /// What the cgroup has counted so far.
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.cgroup().map(Cgroup::statistics).unwrap_or_default()
+    }
+
     /// Since the command was let go.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// Ends every process, now.
-    pub(crate) fn kill(&self) {
+    pub(crate) fn kill(&mut self) {
+        self.killed = true;
         self.tree.kill();
+    }
+
+    /// The signal that has stopped the command, if it is stopped.
+    pub(crate) fn stopped(&self) -> Option<u8> {
+        None
     }
 
     /// Sends the command a signal.
@@ -314,7 +335,7 @@ impl Running {
         match self.patience {
             Patience::KillAt(at) if now >= at => {
                 self.patience = Patience::Endless;
-                self.tree.kill();
+                self.kill();
             }
             Patience::AskAt(at) if now >= at => {
                 self.timed_out = true;
@@ -339,11 +360,12 @@ impl Running {
         if self.told.status.is_none() {
             self.tree.end_orphans();
         }
-        let statistics = self.cgroup().map(Cgroup::statistics).unwrap_or_default();
+        let statistics = self.statistics();
         Ok(Ended {
             status: self.told.status,
             failure: self.failure.take(),
             timed_out: self.timed_out,
+            killed: self.killed,
             appeared: self.guard.take().and_then(Guard::join),
             wall: self.started.elapsed(),
             usage,
@@ -404,6 +426,11 @@ impl<'a> Other<'a> {
     pub(crate) fn new(file: BorrowedFd<'a>, wanted: PollFlags) -> Self {
         Self { file, wanted, seen: PollFlags::empty() }
     }
+
+    /// Waits until there is something to be read, or the other side is closed.
+    pub(crate) fn readable(file: &'a impl AsFd) -> Self {
+        Self::new(file.as_fd(), PollFlags::IN)
+    }
 }
 
 /// What a sleep was ended by.
@@ -429,7 +456,7 @@ fn failed(call: &'static str, errno: Errno) -> LaunchError {
         kind: LaunchFailure::Setup {
             action: "supervise the command".into(),
             call,
-            errno: errno.raw_os_error(),
+            errno: facts::Errno(errno.raw_os_error()),
         },
         remedy: None,
         contradiction: None,

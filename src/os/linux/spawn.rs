@@ -15,6 +15,7 @@ use super::prepare::Prepared;
 use super::running::{Running, Tree};
 use super::{explain, idmap, inspect};
 use crate::error::{LaunchError, LaunchFailure};
+use crate::plan::facts;
 use crate::plan::facts::HostFacts;
 use crate::plan::step::Step;
 use crate::profile::vocabulary::{Layer, Namespace};
@@ -135,7 +136,7 @@ pub(super) fn resources(layer: Layer, call: &'static str, errno: Errno) -> Launc
         kind: LaunchFailure::Setup {
             action: "get what a launch needs".to_owned(),
             call,
-            errno: errno.raw_os_error(),
+            errno: facts::Errno(errno.raw_os_error()),
         },
         remedy: match errno {
             Errno::MFILE => Some("raise the limit of open files: ulimit -n".to_owned()),

@@ -12,7 +12,7 @@ use super::record::{Call, Failure, Record};
 use super::run::{Runner, send};
 use super::{account, tree};
 use crate::sys;
-use crate::sys::exec::{CloseMode, close_range};
+use crate::sys::exec::close_all_but;
 use crate::sys::signal::SignalSet;
 use crate::sys::wait::{Wait, reap};
 
@@ -169,16 +169,4 @@ fn handle_signals(signals: &OwnedFd, target: i32) -> Option<i32> {
         }
     }
     ended
-}
-
-/// Closes every descriptor but these, which are in ascending order; negative ones are none.
-fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
-    let mut first = 0;
-    for descriptor in kept.iter().filter_map(|descriptor| u32::try_from(*descriptor).ok()) {
-        if descriptor > first {
-            close_range(first, descriptor - 1, CloseMode::Now)?;
-        }
-        first = descriptor + 1;
-    }
-    close_range(first, u32::MAX, CloseMode::Now)
 }
