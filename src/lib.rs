@@ -11,6 +11,8 @@ pub mod report;
 mod sys;
 
 pub use error::{Error, LaunchError, LaunchFailure};
+#[cfg(feature = "tokio")]
+pub use launch::asynchronous as tokio;
 pub use launch::{
     Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Profile, Sandbox, Signal, State,
     Stdio,

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -82,6 +82,12 @@ pub struct Output {
 impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.running.pidfd().as_fd()
+    }
+}
+
+impl AsRawFd for Child {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
@@ -211,22 +217,47 @@ impl Child {
             None => *outcome = self.turn(&mut others, None)?,
         }
         drop(others);
-        let (limit, overflow) = (self.chosen.policy.output, self.chosen.policy.output_overflow);
+        let ended = outcome.is_some();
         for stream in streams {
-            stream.read(limit).map_err(|source| Error::Io {
+            self.read(stream).map_err(|source| Error::Io {
                 action: "read what the command writes".to_owned(),
                 source,
             })?;
-            if outcome.is_some() {
+            if ended {
                 // Nobody is left who could write.
                 stream.pipe = None;
             }
-            if stream.truncated && overflow == Overflow::Kill && self.exceeded.is_none() {
-                self.exceeded = Some("output");
-                self.running.kill();
+        }
+        Ok(())
+    }
+
+    /// Takes all that is in a pipe now.
+    fn read(&mut self, stream: &mut Captured) -> std::io::Result<()> {
+        let mut buffer = [0; 64 * 1024];
+        while let Some(pipe) = &mut stream.pipe {
+            match pipe.read(&mut buffer) {
+                Ok(0) => stream.pipe = None,
+                Ok(count) => self.keep(stream, &buffer[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Keeps what was read up to the limit; what happens beyond is for the profile to say.
+    pub(super) fn keep(&mut self, stream: &mut Captured, bytes: &[u8]) {
+        let limit = self.chosen.policy.output.map(usize::try_from);
+        let limit = limit.and_then(Result::ok).unwrap_or(usize::MAX);
+        let kept = bytes.len().min(limit.saturating_sub(stream.bytes.len()));
+        stream.bytes.extend_from_slice(&bytes[..kept]);
+        stream.truncated |= kept < bytes.len();
+        let over = self.chosen.policy.output_overflow == Overflow::Kill;
+        if stream.truncated && over && self.exceeded.is_none() {
+            self.exceeded = Some("output");
+            self.running.kill();
+        }
     }
 
     /// Deals with what has happened; sleeps for it at most as long as `timeout`.
@@ -303,11 +334,12 @@ impl Child {
     }
 }
 
-/// A pipe that is read to its end.
-struct Captured {
+/// What was read from a pipe.
+#[derive(Default)]
+pub(super) struct Captured {
     pipe: Option<std::fs::File>,
-    bytes: Vec<u8>,
-    truncated: bool,
+    pub(super) bytes: Vec<u8>,
+    pub(super) truncated: bool,
 }
 
 impl Captured {
@@ -324,26 +356,6 @@ impl Captured {
 
     fn is_open(&self) -> bool {
         self.pipe.is_some()
-    }
-
-    /// Takes all that is there now, and keeps it up to the limit.
-    fn read(&mut self, limit: Option<u64>) -> std::io::Result<()> {
-        let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let mut buffer = [0; 64 * 1024];
-        while let Some(pipe) = &mut self.pipe {
-            match pipe.read(&mut buffer) {
-                Ok(0) => self.pipe = None,
-                Ok(count) => {
-                    let kept = count.min(limit.saturating_sub(self.bytes.len()));
-                    self.bytes.extend_from_slice(&buffer[..kept]);
-                    self.truncated |= kept < count;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Room 4, the facade: from policies to a finished run and its report.
 
+#[cfg(feature = "tokio")]
+pub mod asynchronous;
 pub mod check;
 mod child;
 mod command;

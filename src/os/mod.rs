@@ -13,5 +13,8 @@ pub(crate) use linux::{
     user_id, wait,
 };
 
+#[cfg(all(target_os = "linux", feature = "tokio"))]
+pub(crate) use linux::watch;
+
 #[cfg(target_os = "linux")]
 pub use linux::Effort;

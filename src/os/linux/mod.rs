@@ -29,6 +29,9 @@ pub(crate) use running::{Ended, Other, Running};
 pub(crate) use spawn::{Manner, spawn};
 pub(crate) use supervise::{FORWARDED_NAMES, Signals, wait};
 
+#[cfg(feature = "tokio")]
+pub(crate) use crate::sys::reactor::watch;
+
 use crate::report::HeldLimit;
 
 /// The limits of a running sandbox's cgroup, as the kernel holds them.
