@@ -14,8 +14,8 @@ pub use error::{Error, LaunchError, LaunchFailure};
 #[cfg(feature = "tokio")]
 pub use launch::asynchronous as tokio;
 pub use launch::{
-    Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Profile, Sandbox, Signal, State,
-    Stdio,
+    Child, ChildStderr, ChildStdin, ChildStdout, Command, Memory, Output, Profile, Sandbox, Signal,
+    State, Stdio,
 };
 pub use plan::{LayerState, Problem, Refusal, Status};
 pub use profile::vocabulary::{Enforcement, Layer, Level, NetworkMode, Overflow};

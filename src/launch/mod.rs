@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod explain;
 pub mod library;
 pub mod load;
+mod memory;
 mod outcome;
 mod profile;
 mod sandbox;
@@ -28,6 +29,7 @@ use crate::report::{Ending, FORMAT_VERSION, HeldLimit, Outcome, Replaced};
 
 pub use child::{Child, Output, Signal, State};
 pub use command::Command;
+pub use memory::Memory;
 pub use os::Effort;
 pub use profile::Profile;
 pub use sandbox::Sandbox;
