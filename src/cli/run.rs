@@ -59,7 +59,8 @@ fn attempt(arguments: &RunArguments) -> Result<Outcome, Failure> {
         let all = request::resolve(&arguments.sandbox, color)?.policies;
         Ok(all.into_iter().skip(1).collect())
     });
-    launch::run(&mut policies, &arguments.command, &mut teller)
+    request::passed_files(&arguments.sandbox)
+        .and_then(|files| launch::run(&mut policies, &arguments.command, &files, &mut teller))
         .map_err(|error| Box::new((error, identity, level)))
 }
 
