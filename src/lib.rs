@@ -18,5 +18,5 @@ pub use launch::{
     State, Stdio,
 };
 pub use plan::{LayerState, Problem, Refusal, Status};
-pub use profile::vocabulary::{Enforcement, Layer, Level, NetworkMode, Overflow};
+pub use profile::vocabulary::{Access, Enforcement, Layer, Level, NetworkMode, Overflow};
 pub use report::{Ending, HeldLimit, Outcome, Usage};

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
         // The result isn't lost with its account.
         render::line(&format!("the report could not be written: {problem}"));
         if !matches!(report.ending, Ending::LauncherError { .. }) {
-            render::line(&format!("the run itself: {}", render::outcome(&report.ending)));
+            render::line(&format!("the run itself: {}", report.ending));
         }
     }
     report.exit_code
@@ -92,7 +92,7 @@ impl Observer for Teller {
             // What was asked for and isn't there is said unasked.
             let lacking = matches!(state.status, Status::Fallback | Status::Unavailable);
             if self.verbose || lacking {
-                render::line(&render::layer(state));
+                render::line(&state.to_string());
             }
         }
     }
@@ -105,7 +105,7 @@ fn tell(arguments: &RunArguments, report: &Outcome) {
         Ending::TimedOut | Ending::OutOfMemory | Ending::Limit { .. } | Ending::Denied { .. }
             if !arguments.quiet =>
         {
-            render::line(&render::outcome(&report.ending));
+            render::line(&report.ending.to_string());
         }
         _ => {}
     }
