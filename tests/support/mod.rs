@@ -52,6 +52,22 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     binary
 });
 
+/// The path of an example, where every user can reach it.
+#[track_caller]
+pub fn example(name: &str) -> PathBuf {
+    // This test's own program is in `deps`, next to `examples`.
+    let own = std::env::current_exe().unwrap();
+    let built = own.parent().unwrap().with_file_name("examples").join(name);
+    let copy = DIRECTORY.join(name);
+    // Not by way of a half-written copy, which another test of this process might start.
+    let fresh = DIRECTORY.join(format!("{name}.{:?}", std::thread::current().id()));
+    std::fs::copy(&built, &fresh).unwrap_or_else(|error| {
+        panic!("{}: {error}: it is built by \"cargo build --examples\"", built.display())
+    });
+    std::fs::rename(&fresh, &copy).unwrap();
+    copy
+}
+
 /// A directory of this test process, which every user can enter.
 static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
     const NAME: &str = "ringfence-tests-";
@@ -127,7 +143,16 @@ impl Workspace {
 
     /// A call of ringfence by the caller, in the project directory.
     pub fn ringfence<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Ringfence {
-        let mut command = Command::new(binary());
+        self.call(binary(), arguments)
+    }
+
+    /// A call of any program, in the same way.
+    pub fn call<I: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> Ringfence {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.project())
