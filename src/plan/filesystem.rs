@@ -90,6 +90,8 @@ fn unsupported(builder: &Builder<'_>) -> Option<Cause> {
 struct View {
     /// Whether the root is a tree of the host, whose directories are already there.
     tree: bool,
+    /// Whether that tree is the host's own root, which shows what the host has where it has it.
+    host: bool,
     /// What may be made where.
     ground: Ground,
 }
@@ -122,8 +124,9 @@ impl View {
                 Remount { path: "/".into(), writable: false, executable: true, device: false };
             remount(builder, source, &read_only);
         }
+        let host = tree.as_deref() == Some(Path::new("/"));
         let tree = tree.is_some();
-        Self { tree, ground: Ground::new(tree) }
+        Self { tree, host, ground: Ground::new(tree) }
     }
 
     fn plan(mut self, builder: &mut Builder<'_>) {
@@ -222,7 +225,7 @@ impl View {
         }
         let fact = fact.unwrap_or(PathFact::Missing(String::new()));
         let same_place = bind.source == bind.target;
-        if self.tree
+        if self.host
             && same_place
             && !bind.writable
             && bind.executable

@@ -1,6 +1,7 @@
 //! Room 2: from a profile as written to a policy in which nothing is missing and nothing invalid.
 
 pub mod arch;
+mod asks;
 mod enforcement;
 pub mod filesystem;
 pub mod level;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use crate::profile::model::IdOrName;
 use crate::profile::vocabulary::{Enforcement, LandlockScope, Layer, Level, NetworkMode, Stdin};
 
+pub use asks::{overridden, switches_off};
 pub use lint::lint;
 pub use validate::{Context, validate};
 

@@ -10,13 +10,13 @@ use super::enforcement::{Asked, enforcements};
 use super::filesystem::{Filesystem, Mount, MountKind, Root};
 use super::limits::{IoLimits, ProcessLimits, TreeLimits};
 use super::seccomp::SeccompPolicy;
-use super::{Identity, Landlock, Policy, Process, ProfileIdentity, level};
+use super::{Enforcements, Identity, Landlock, Policy, Process, ProfileIdentity, level};
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::{Expander, Variables};
 use crate::profile::layering::{finish, merge};
 use crate::profile::model::{self, Profile, RootSource, Setting};
 use crate::profile::source::{Origin, Sources, Spanned};
-use crate::profile::vocabulary::{Level, Namespace, NetworkMode, Stdin};
+use crate::profile::vocabulary::{Layer, Level, Namespace, NetworkMode, Stdin};
 
 /// What a profile's variables and defaults depend on, besides the profile.
 #[derive(Clone, Debug, Default)]
@@ -68,17 +68,21 @@ impl Validator<'_> {
         identity: ProfileIdentity,
         context: &Context,
     ) -> Policy {
+        let enforcement = enforcements(&profile, level, &asked);
+        if let Some(origin) = asked.root_in_vain(&profile, level, &enforcement) {
+            self.problems.push(root_in_vain(level, origin));
+        }
         let filesystem = self.filesystem(&profile.filesystem);
         let seccomp = SeccompPolicy::resolve(&profile.seccomp).unwrap_or_else(|problems| {
             self.problems.extend(problems);
             SeccompPolicy::guard()
         });
         let environment = self.environment(&profile.environment, &context.environment);
-        let process = self.process(&profile.process, &filesystem, &profile, &environment);
+        let process = self.process(&profile.process, &filesystem, &enforcement, &environment);
         let policy = Policy {
             profile: identity,
             level,
-            enforcement: enforcements(&profile, level, &asked),
+            enforcement,
             user_namespace: profile.namespaces.get(&Namespace::User).map(|wanted| wanted.value),
             identity: Identity {
                 uid: profile.user.uid.map(|uid| uid.value),
@@ -172,12 +176,12 @@ impl Validator<'_> {
         &mut self,
         section: &model::Process,
         filesystem: &Filesystem,
-        profile: &Profile,
+        enforcement: &Enforcements,
         environment: &[(OsString, OsString)],
     ) -> Process {
         let cwd = match &section.cwd {
             Some(cwd) => self.path(cwd, cwd.origin),
-            None => self.default_cwd(filesystem, profile, environment),
+            None => self.default_cwd(filesystem, enforcement, environment),
         };
         Process {
             cwd,
@@ -196,10 +200,12 @@ impl Validator<'_> {
     fn default_cwd(
         &self,
         filesystem: &Filesystem,
-        profile: &Profile,
+        enforcement: &Enforcements,
         environment: &[(OsString, OsString)],
     ) -> PathBuf {
-        let own_view = profile.level.is_some_and(|level| level.value >= Level::Namespaced);
+        let own_root = filesystem.root != Root::Host
+            && enforcement.wants(Layer::Filesystem)
+            && enforcement.wants(Layer::Root);
         let home = environment.iter().find(|(name, _)| name == "HOME").map(|(_, v)| v.into());
         let candidates = [self.expander.variables.cwd.clone(), home];
         let shown = |path: &PathBuf| {
@@ -210,11 +216,22 @@ impl Validator<'_> {
             };
             match filesystem.mount_above(path) {
                 Some(mount) => bound_there(mount),
-                None => !own_view || filesystem.root == Root::Host,
+                None => !own_root,
             }
         };
         candidates.into_iter().flatten().find(shown).unwrap_or_else(|| PathBuf::from("/"))
     }
+}
+
+fn root_in_vain(level: Level, origin: Origin) -> Diagnostic {
+    let message = format!(
+        "filesystem.root: the level {level} has no view of files of its own, so that the host's \
+         root would be shown"
+    );
+    Diagnostic::new(message, origin).help(
+        "choose the level namespaced or a higher one, add \"enforcement\": {\"mount-namespace\": \
+         \"required\"}, or write \"root\": \"host\"",
+    )
 }
 
 /// Whether a variable's name fits a pattern, whose last character may be `*`.

@@ -200,6 +200,16 @@ fn a_root_of_its_own_that_is_off_says_that_the_hosts_is_shown() {
 }
 
 #[test]
+fn a_directory_as_the_root_shows_nothing_of_the_hosts_by_itself() {
+    let members = r#""filesystem": {"root": {"directory": "/srv/rootfs"}, "mounts": ["/usr"]}"#;
+    for level in [Level::Namespaced, Level::Containerized] {
+        let plan = planned(&policy(level, members), &hosts::root());
+        assert!(plan.steps.contains(&Step::NewRoot(NewRoot::Tree("/srv/rootfs".into()))));
+        assert_eq!(binds(&plan).iter().filter(|bind| bind.source == Path::new("/usr")).count(), 1);
+    }
+}
+
+#[test]
 fn a_required_root_without_a_view_is_refused() {
     let mut asked = policy(Level::Containerized, "");
     asked.enforcement.set(Layer::Filesystem, Enforcement::Off);
