@@ -7,9 +7,9 @@ pub mod linux;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    CommandLine, Ended, FORWARDED_NAMES, Signals, duplicate_descriptor, facts, home_of, is_root,
-    is_setuid, limits_in_force, only_root_writes, open_without_waiting, prepare, reaches_files,
-    spawn, surroundings, sweep, user_id, wait,
+    CommandLine, Ended, FORWARDED_NAMES, Signals, Unopened, duplicate_descriptor, facts, home_of,
+    is_root, is_setuid, limits_in_force, open_by_steps, prepare, reaches_files, spawn,
+    surroundings, sweep, user_id, wait,
 };
 
 #[cfg(target_os = "linux")]

@@ -14,11 +14,9 @@ mod private;
 pub mod seccomp;
 mod spawn;
 mod supervise;
+mod trusted;
 
-pub(crate) use caller::{
-    duplicate_descriptor, is_root, is_setuid, only_root_writes, open_without_waiting,
-    reaches_files, user_id,
-};
+pub(crate) use caller::{duplicate_descriptor, is_root, is_setuid, reaches_files, user_id};
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
@@ -26,6 +24,7 @@ pub(crate) use facts::surroundings::surroundings;
 pub(crate) use prepare::{CommandLine, prepare};
 pub(crate) use spawn::{Running, spawn};
 pub(crate) use supervise::{Ended, FORWARDED_NAMES, Signals, wait};
+pub(crate) use trusted::{Unopened, open as open_by_steps};
 
 use crate::report::HeldLimit;
 
