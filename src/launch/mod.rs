@@ -182,7 +182,7 @@ pub fn run(
         };
         observer.planned(&chosen);
         let limits = os::limits_in_force(&running);
-        os::sweep(&chosen.facts);
+        os::sweep(&chosen.facts, &prepared);
         let ended = os::wait(&prepared, &mut running, signals.as_ref().ok())?;
         drop(running);
         return Ok(report(&chosen, words, limits, ended));

@@ -21,7 +21,7 @@ pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
 pub(crate) use facts::surroundings::surroundings;
-pub(crate) use prepare::{CommandLine, prepare};
+pub(crate) use prepare::{CommandLine, Prepared, prepare};
 pub(crate) use spawn::{Running, spawn};
 pub(crate) use supervise::{Ended, FORWARDED_NAMES, Signals, wait};
 pub(crate) use trusted::{Unopened, open as open_by_steps};
@@ -41,7 +41,9 @@ pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
 }
 
 /// Removes what launchers that were killed have left behind. To be called while the command runs:
-/// it costs a look at each directory in which cgroups are made.
-pub(crate) fn sweep(facts: &crate::plan::facts::HostFacts) {
+/// it costs a look at each directory in which cgroups, and private directories if there are some,
+/// are made.
+pub(crate) fn sweep(facts: &crate::plan::facts::HostFacts, prepared: &Prepared) {
     cgroup::sweep(facts.cgroup.parents(), &cgroup::Roots::default());
+    prepared.private.sweep();
 }

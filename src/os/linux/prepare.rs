@@ -48,7 +48,7 @@ pub(crate) struct Prepared {
     /// What the cgroup is to limit, if one is made.
     pub(super) cgroup: Option<TreeLimits>,
     /// Directories that are removed with this.
-    _private: PrivateDirectories,
+    pub(super) private: PrivateDirectories,
 }
 
 /// Prepares a plan and a command.
@@ -87,7 +87,7 @@ pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, La
         proc,
     };
     let (plan, command) = (plan.clone(), command.clone());
-    Ok(Prepared { program, origins, plan, command, cgroup, _private: private })
+    Ok(Prepared { program, origins, plan, command, cgroup, private })
 }
 
 /// What went wrong while preparing a step.
