@@ -120,6 +120,16 @@ fn a_root_of_its_own_is_made_at_every_level_that_can_show_one() {
 }
 
 #[test]
+fn the_layer_root_asked_for_by_name_is_a_minimal_root() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let options = ["--set", "level=\"namespaced\"", "--enforcement", "root=required"];
+        let run = workspace.shell(&options, "ls -d /home /srv /var 2>/dev/null; echo ran");
+        assert_eq!(run.success(), "ran", "{caller:?}");
+    }
+}
+
+#[test]
 fn a_root_that_no_layer_of_the_level_could_show_is_an_error_at_its_line() {
     for caller in callers() {
         let workspace = Workspace::new(caller);

@@ -13,7 +13,7 @@ use super::seccomp::SeccompPolicy;
 use super::{Enforcements, Identity, Landlock, Policy, Process, ProfileIdentity, level};
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::{Expander, Variables};
-use crate::profile::layering::{finish, merge};
+use crate::profile::layering::finish;
 use crate::profile::model::{self, Profile, RootSource, Setting};
 use crate::profile::source::{Origin, Sources, Spanned};
 use crate::profile::vocabulary::{Layer, Level, Namespace, NetworkMode, Stdin};
@@ -43,7 +43,7 @@ pub fn validate(
         return Err(vec![Diagnostic::new(message, Origin::CODE).help(help)]);
     };
     let asked = Asked::of(&profile);
-    let profile = finish(merge(level::preset(level.value), profile));
+    let profile = finish(level::complete(profile, level.value));
     let mut validator = Validator {
         expander: Expander { variables: &context.variables, sources },
         problems: Vec::new(),
