@@ -1,5 +1,4 @@
 //! What the built-in profiles keep away from a command, looked at from inside.
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 

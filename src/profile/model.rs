@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::source::Spanned;
 use super::vocabulary::{
     Access, ArgumentOperator, Enforcement, LandlockScope, Layer, Level, Namespace, NetworkMode,
-    SeccompAction, Stdin,
+    Overflow, SeccompAction, Stdin,
 };
 
 /// Text that may contain `${HOME}`, `${CWD}`, `${PROFILE_DIR}` and `${UID}`.
@@ -189,6 +189,10 @@ pub struct Limits {
     pub stack: Option<Spanned<Setting<u64>>>,
     /// Core dump of each process; 0 for none.
     pub core: Option<Spanned<Setting<u64>>>,
+    /// What a program that collects the command's output keeps of each stream.
+    pub output: Option<Spanned<Setting<u64>>>,
+    /// What happens to the rest.
+    pub output_overflow: Option<Spanned<Overflow>>,
     /// Block device traffic.
     pub io: Io,
     /// Scheduling priority, -20 to 19 (`setpriority(2)`).

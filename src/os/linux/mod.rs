@@ -11,26 +11,33 @@ mod idmap;
 mod inspect;
 mod prepare;
 mod private;
+mod running;
 pub mod seccomp;
 mod spawn;
 mod supervise;
 mod trusted;
 
-pub(crate) use caller::{duplicate_descriptor, is_root, is_setuid, reaches_files, user_id};
+pub(crate) use caller::{
+    duplicate_descriptor, is_reference, is_root, is_setuid, reaches_files, set_nonblocking, user_id,
+};
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
 pub(crate) use facts::surroundings::surroundings;
-pub(crate) use prepare::{CommandLine, Prepared, prepare};
-pub(crate) use spawn::{Running, spawn};
-pub(crate) use supervise::{Ended, FORWARDED_NAMES, Signals, wait};
+pub(crate) use prepare::{CommandLine, prepare};
+pub(crate) use running::{Ended, Other, Running};
+pub(crate) use spawn::{Manner, spawn};
+pub(crate) use supervise::{FORWARDED_NAMES, Signals, wait};
 pub(crate) use trusted::{Unopened, open as open_by_steps};
+
+#[cfg(feature = "tokio")]
+pub(crate) use crate::sys::reactor::watch;
 
 use crate::report::HeldLimit;
 
 /// The limits of a running sandbox's cgroup, as the kernel holds them.
 pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
-    let cgroup = running.cgroup.as_ref();
+    let cgroup = running.cgroup();
     let held = cgroup.map(cgroup::Cgroup::in_force).unwrap_or_default().iter();
     held.map(|limit| HeldLimit {
         limit: limit.limit.to_owned(),
@@ -43,7 +50,7 @@ pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
 /// Removes what launchers that were killed have left behind. To be called while the command runs:
 /// it costs a look at each directory in which cgroups, and private directories if there are some,
 /// are made.
-pub(crate) fn sweep(facts: &crate::plan::facts::HostFacts, prepared: &Prepared) {
+pub(crate) fn sweep(facts: &crate::plan::facts::HostFacts, plan: &crate::plan::Plan) {
     cgroup::sweep(facts.cgroup.parents(), &cgroup::Roots::default());
-    prepared.private.sweep();
+    private::sweep(plan);
 }

@@ -4,12 +4,13 @@
 //! list, and removed when the run is over. The command finds them by its environment.
 //!
 //! A launcher that is killed can't remove its own. While it lives, it holds a lock on them
-//! (`flock(2)`), of which its init has a share: the next run removes those that nobody holds.
+//! (`flock(2)`): the next run removes those that nobody holds.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, stat};
 use rustix::io::Errno;
@@ -68,24 +69,13 @@ impl PrivateDirectories {
         Ok(made)
     }
 
-    /// Removes directories that launchers which were killed have left where these are.
-    pub(super) fn sweep(&self) {
-        let Some((own, _)) = &self.parent else { return };
-        let Some(entries) = own.parent().and_then(|base| base.read_dir().ok()) else { return };
-        for entry in entries.flatten().filter(|entry| is_name(&entry.file_name())) {
-            let path = entry.path();
-            let abandoned = lock(&path).is_ok_and(|lock| is_ours(&lock));
-            if abandoned {
-                // No link is followed, at any depth.
-                let _ = std::fs::remove_dir_all(&path);
-            }
-        }
-    }
-
     /// The plan, with the directories allowed, and the working directory where it is now.
-    pub(super) fn in_plan(&self, plan: &Plan) -> Plan {
-        let mut plan = plan.clone();
-        for step in &mut plan.steps {
+    pub(super) fn in_plan(&self, plan: &Arc<Plan>) -> Arc<Plan> {
+        let mut plan = Arc::clone(plan);
+        if self.directories.is_empty() {
+            return plan;
+        }
+        for step in &mut Arc::make_mut(&mut plan).steps {
             match step {
                 Step::ChangeDirectory(path) => {
                     if let Some(place) = self.place(path) {
@@ -107,8 +97,7 @@ impl PrivateDirectories {
     }
 
     /// The command, whose environment names the directories in the place of what they stand for.
-    pub(super) fn in_command(&self, command: &CommandLine) -> CommandLine {
-        let mut command = command.clone();
+    pub(super) fn in_command<'a>(&self, mut command: CommandLine<'a>) -> CommandLine<'a> {
         for (_, value) in &mut command.environment {
             if let Some(place) = self.place(Path::new(value)) {
                 *value = place.into();
@@ -125,6 +114,24 @@ impl PrivateDirectories {
     fn place(&self, target: &Path) -> Option<&Path> {
         let found = self.directories.iter().find(|(stands_for, _)| stands_for == target);
         found.map(|(_, place)| place.as_path())
+    }
+}
+
+/// Removes directories that launchers which were killed have left where a plan has its own made.
+pub(super) fn sweep(plan: &Plan) {
+    if plan.private.is_empty() {
+        return;
+    }
+    let Ok(entries) = std::env::temp_dir().read_dir() else { return };
+    for entry in entries.flatten().filter(|entry| is_name(&entry.file_name())) {
+        let path = entry.path();
+        // Held until it is gone: a launcher that is about to lock what it has just made sees that.
+        if let Ok(lock) = lock(&path)
+            && is_ours(&lock)
+        {
+            // No link is followed, at any depth.
+            let _ = std::fs::remove_dir_all(&path);
+        }
     }
 }
 

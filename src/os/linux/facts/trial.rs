@@ -11,7 +11,7 @@ use crate::plan::facts::{Cause, HostFacts, Support};
 use crate::plan::step::{IdMap, Ids};
 use crate::profile::vocabulary::Namespace;
 use crate::sys::clone::{clone_and_run, flags, unshare_cgroup, unshare_time};
-use crate::sys::exec::{CloseMode, close_range};
+use crate::sys::exec::close_all_but;
 use crate::sys::wait::{Wait, reap};
 
 /// The namespaces of a `namespaced` sandbox that are made with the process, besides the user
@@ -106,7 +106,7 @@ fn try_each(facts: &mut HostFacts, privileged: bool, together: Errno) {
 fn own_user_namespace(ids: Ids) -> Result<(), Cause> {
     let (wait, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(blockers::user_namespace)?;
-    let pid = idmap::clone_waiting(&wait, &go).map_err(blockers::user_namespace)?;
+    let pid = idmap::clone_waiting(&wait).map_err(blockers::user_namespace)?;
     let map = IdMap { inside: ids, outside: ids, keep_setgroups: false };
     let written = idmap::write(pid, &map);
     // End of file lets the process go.
@@ -147,7 +147,7 @@ fn run(privileged: bool, ids: Ids) -> Outcome {
     };
     let others = OTHERS.iter().fold(0, |flags, (_, flag)| flags | flag);
     let wanted = if privileged { others } else { others | flags::NEWUSER };
-    let cloned = clone_and_run(wanted, None, || child(&wait, &go, &tell));
+    let cloned = clone_and_run(wanted, None, || child(&wait, &tell));
     let pid = match cloned {
         Ok(cloned) => cloned.pid,
         Err(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => return Outcome::NotTried,
@@ -182,11 +182,10 @@ fn run(privileged: bool, ids: Ids) -> Outcome {
 }
 
 /// Runs in the new namespaces: nothing is allocated here.
-fn child(wait: &OwnedFd, go: &OwnedFd, tell: &OwnedFd) {
-    let number = go.as_raw_fd().cast_unsigned();
-    if close_range(number, number, CloseMode::Now).is_err()
-        || rustix::io::read(wait, &mut [0_u8; 1]) != Ok(1)
-    {
+fn child(wait: &OwnedFd, tell: &OwnedFd) {
+    let mut kept = [wait.as_raw_fd(), tell.as_raw_fd()];
+    kept.sort_unstable();
+    if close_all_but(&kept).is_err() || rustix::io::read(wait, &mut [0_u8; 1]) != Ok(1) {
         return;
     }
     let number = |result: Result<(), Errno>| result.err().map_or(0, Errno::raw_os_error);
