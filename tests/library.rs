@@ -284,3 +284,43 @@ fn the_outcome_says_what_held() {
     assert_eq!(outcome.profile.name, sandbox("default").profile_name());
     assert!(outcome.usage.unwrap().wall_seconds > Duration::ZERO);
 }
+
+#[test]
+fn a_written_profile_is_the_same_profile() {
+    for name in ["default", "ci", "untrusted", "compute", "network-client", "landlock-only"] {
+        let profile = Profile::load(name).unwrap();
+        let text = profile.to_json().unwrap();
+        let again = Profile::from_json(name, &text).unwrap();
+        assert_eq!(again.to_json().unwrap(), text, "{name}");
+        let layers = |profile: &Profile| Sandbox::new(profile).map(|sandbox| sandbox.layers());
+        assert_eq!(layers(&again).unwrap(), layers(&profile).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_profile_on_top_of_another_changes_what_it_says_and_nothing_else() {
+    let over = Profile::from_json(
+        "over",
+        r#"{"version": 1, "limits": {"open_files": 77}, "environment": {"set": {"WHO": "over"}}}"#,
+    );
+    let merged = Profile::load("untrusted").unwrap().env("WHO", "under").env("KEPT", "yes");
+    let merged = merged.merge(&over.unwrap()).unwrap();
+    let sandbox = Sandbox::new(&merged).unwrap();
+    let mut command = sandbox.command("sh");
+    let output = command.args(["-c", "echo $WHO $KEPT $(ulimit -n)"]).output().unwrap();
+    assert_eq!(output.stdout, b"over yes 77\n");
+}
+
+#[test]
+fn a_written_profile_finds_the_files_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("data"), "beside").unwrap();
+    let path = directory.path().join("own.json");
+    let text = r#"{"version": 1, "extends": "untrusted", "filesystem": {"mounts": [
+        {"source": "${PROFILE_DIR}/data", "target": "/data"}]}}"#;
+    std::fs::write(&path, text).unwrap();
+    let profile = Profile::load(path.to_str().unwrap()).unwrap();
+    let again = Profile::from_json("again", &profile.to_json().unwrap()).unwrap();
+    let output = Sandbox::new(&again).unwrap().command("cat").arg("/data").output().unwrap();
+    assert_eq!(output.stdout, b"beside");
+}

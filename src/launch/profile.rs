@@ -10,8 +10,9 @@ use super::load::{context_of_caller, load, profile_error};
 use crate::error::Error;
 use crate::policy::{Policy, ProfileIdentity, validate};
 use crate::profile::layering::{LoadError, Loaded, Loader, overlay, resolve};
-use crate::profile::parse::parse_fragment;
-use crate::profile::source::Source;
+use crate::profile::model;
+use crate::profile::parse::{parse, parse_fragment};
+use crate::profile::source::{Source, Sources};
 use crate::profile::vocabulary::{Enforcement, Layer, Level, NetworkMode};
 
 /// An isolation profile: what a sandbox is to enforce.
@@ -39,8 +40,16 @@ use crate::profile::vocabulary::{Enforcement, Layer, Level, NetworkMode};
 #[derive(Clone, Debug)]
 pub struct Profile {
     loaded: Loaded,
-    /// Changes, as `path=VALUE`.
-    changes: Vec<String>,
+    changes: Vec<Change>,
+}
+
+/// What is laid over a profile.
+#[derive(Clone, Debug)]
+enum Change {
+    /// A setting, as `path=VALUE`.
+    Setting(String),
+    /// A whole profile.
+    Profile { name: String, text: String },
 }
 
 /// Loads a text that has a name, and what it refers to from the library.
@@ -96,8 +105,68 @@ impl Profile {
     /// are appended to, or replaced, as the profile reference says of merging.
     #[must_use]
     pub fn set(mut self, path: &str, value: impl Into<Value>) -> Self {
-        self.changes.push(format!("{path}={}", value.into()));
+        self.changes.push(Change::Setting(format!("{path}={}", value.into())));
         self
+    }
+
+    /// Puts another profile on top, as if that one extended this one (see the profile reference for
+    /// what merging does to each key). What may take the place of `over` isn't taken along.
+    ///
+    /// # Errors
+    /// [`Error::Profile`]: a change made to `over` is wrong.
+    pub fn merge(mut self, over: &Self) -> Result<Self, Error> {
+        let text = over.to_json()?;
+        self.changes.push(Change::Profile { name: over.name().to_owned(), text });
+        Ok(self)
+    }
+
+    /// What the profile calls itself, else what its file is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.loaded.choices.first().map_or("", |choice| choice.name.as_str())
+    }
+
+    /// The profile with all it extends and all changes, as one text; level defaults and the profiles
+    /// that may take its place aside.
+    ///
+    /// # Errors
+    /// [`Error::Profile`]: a change is wrong.
+    pub fn to_json(&self) -> Result<String, Error> {
+        let mut sources = self.loaded.sources.clone();
+        let changes = self.changes(&mut sources)?;
+        let first = self.loaded.choices.first().map(|choice| choice.profile.clone());
+        let profile = changes.into_iter().fold(first.unwrap_or_default(), overlay);
+        let mut profile = profile.apart_from(&sources);
+        // It is merged with these already, and they are named from elsewhere.
+        profile.extends.clear();
+        profile.otherwise.clear();
+        Ok(profile.to_json())
+    }
+
+    /// The changes, read.
+    fn changes(&self, sources: &mut Sources) -> Result<Vec<model::Profile>, Error> {
+        let (mut changes, mut problems) = (Vec::new(), Vec::new());
+        for change in &self.changes {
+            let (name, text) = match change {
+                Change::Setting(text) => ("change in code", text),
+                Change::Profile { name, text } => (name.as_str(), text),
+            };
+            let source = Source { name: name.to_owned(), text: text.clone(), directory: None };
+            let id = sources.add(source);
+            let read = match change {
+                Change::Setting(_) => parse_fragment(sources, id),
+                Change::Profile { .. } => parse(sources, id),
+            };
+            match read {
+                Ok(change) => changes.push(change),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() {
+            Ok(changes)
+        } else {
+            Err(profile_error(&problems, sources, false))
+        }
     }
 
     /// Says what happens when the host can't give a layer.
@@ -194,21 +263,9 @@ impl Profile {
     pub(super) fn policies(&self) -> Result<Vec<Policy>, Error> {
         let context = context_of_caller();
         let mut sources = self.loaded.sources.clone();
-        let (mut fragments, mut problems) = (Vec::new(), Vec::new());
-        for change in &self.changes {
-            let name = "change in code".to_owned();
-            let source = Source { name, text: change.clone(), directory: None };
-            let id = sources.add(source);
-            match parse_fragment(&sources, id) {
-                Ok(fragment) => fragments.push(fragment),
-                Err(found) => problems.extend(found),
-            }
-        }
-        if !problems.is_empty() {
-            return Err(profile_error(&problems, &sources, false));
-        }
+        let changes = self.changes(&mut sources)?;
         let policy = |choice: &crate::profile::layering::Layered| {
-            let profile = fragments.iter().cloned().fold(choice.profile.clone(), overlay);
+            let profile = changes.iter().cloned().fold(choice.profile.clone(), overlay);
             let identity =
                 ProfileIdentity { name: choice.name.clone(), sha256: choice.sha256.clone() };
             validate(profile, identity, &sources, &context)
