@@ -20,6 +20,7 @@ use crate::profile::vocabulary::{
 };
 
 pub use asks::{overridden, switches_off};
+pub use level::complete;
 pub use lint::lint;
 pub use validate::{Context, validate};
 
