@@ -324,3 +324,14 @@ fn a_written_profile_finds_the_files_beside_it() {
     let output = Sandbox::new(&again).unwrap().command("cat").arg("/data").output().unwrap();
     assert_eq!(output.stdout, b"beside");
 }
+
+#[test]
+fn what_is_shared_between_threads_can_be() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<Sandbox>();
+    shared::<Profile>();
+    shared::<Error>();
+    sent::<ringfence::Command>();
+    sent::<ringfence::Child>();
+}

@@ -167,6 +167,7 @@ fn user(section: &User) -> Object {
     object
 }
 
+#[expect(clippy::ptr_arg, reason = "it is handed to what calls it with the items of a list")]
 fn text(text: &String) -> Value {
     text.as_str().into()
 }
