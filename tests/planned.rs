@@ -1,5 +1,4 @@
 //! What is refused before anything is set up, by `run` as by `explain`.
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 
