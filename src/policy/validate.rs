@@ -112,7 +112,8 @@ impl Validator<'_> {
     }
 
     fn path(&mut self, template: &str, origin: Origin) -> PathBuf {
-        self.expander.path(template, origin).map_or_else(
+        let expanded = self.expander.path(template, origin);
+        expanded.and_then(|path| short_enough(path, origin)).map_or_else(
             |problem| {
                 // A mount that names one path for source and target has one problem, not two.
                 if !self.problems.contains(&problem) {
@@ -222,6 +223,20 @@ impl Validator<'_> {
             }
         };
         candidates.into_iter().flatten().find(shown).unwrap_or_else(|| PathBuf::from("/"))
+    }
+}
+
+/// A path as long as it was written is told by the parser; variables can make it longer.
+fn short_enough(path: PathBuf, origin: Origin) -> Result<PathBuf, Diagnostic> {
+    const MOST_BYTES: usize = 4095; // `PATH_MAX`, less the NUL.
+    match path.as_os_str().len() {
+        0..=MOST_BYTES => Ok(path),
+        bytes => {
+            let message =
+                format!("the path is too long with its variables replaced: {bytes} bytes");
+            let help = format!("the kernel takes at most {MOST_BYTES} bytes");
+            Err(Diagnostic::new(message, origin).help(help))
+        }
     }
 }
 

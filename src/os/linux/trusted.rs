@@ -14,6 +14,9 @@ use rustix::io::Errno;
 /// How many links are followed, as the kernel has it (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
+/// How long a path may be, its NUL included.
+const PATH_MAX: usize = 4096;
+
 /// Why a file wasn't opened.
 #[derive(Debug)]
 pub(crate) enum Unopened {
@@ -50,6 +53,9 @@ pub(crate) fn open(path: &Path, of_root_alone: bool) -> Result<(File, PathBuf), 
     } else {
         std::env::current_dir().map_err(Unopened::Error)?.join(path)
     };
+    if path.as_os_str().len() >= PATH_MAX {
+        return Err(Errno::NAMETOOLONG.into());
+    }
     let mut walk =
         Walk { of_root_alone, place: "/".into(), directory: root()?, left: parts(&path) };
     walk.check(&rustix::fs::fstat(&walk.directory)?, &walk.place)?;
@@ -210,6 +216,7 @@ mod tests {
         assert_eq!(errno("file/below"), Some(libc::ENOTDIR));
         assert_eq!(errno("nothing"), Some(libc::ENOENT));
         assert_eq!(errno(&"x".repeat(256)), Some(libc::ENAMETOOLONG));
+        assert_eq!(errno(&"x/".repeat(2048)), Some(libc::ENAMETOOLONG));
         assert!(matches!(open(directory.path(), false), Err(Unopened::NotAFile)));
         assert!(matches!(open(Path::new("/dev/null"), false), Err(Unopened::NotAFile)));
     }
