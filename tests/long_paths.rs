@@ -1,5 +1,4 @@
 //! Paths as long as the kernel takes them, and longer ones, which get an error that says so.
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 
