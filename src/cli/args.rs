@@ -202,5 +202,8 @@ pub(crate) enum ProfilesAction {
     Show {
         /// Its name or path
         name: String,
+        /// Show what it comes to: with all that it extends and that its level sets
+        #[arg(long)]
+        merged: bool,
     },
 }
