@@ -14,6 +14,7 @@ use super::child::{Channels, enter, has_children};
 use super::prepare::Prepared;
 use super::{explain, idmap, inspect};
 use crate::error::{LaunchError, LaunchFailure};
+use crate::plan::Plan;
 use crate::plan::facts::HostFacts;
 use crate::plan::step::Step;
 use crate::profile::vocabulary::{Layer, Namespace};
@@ -93,7 +94,7 @@ pub(crate) fn spawn(
         reaped: false,
     };
     if let Some(map) = prepared.plan.steps.iter().find_map(|step| match step {
-        Step::MapIds(map) => Some(map),
+        Step::MapIds(map) if !idmap::is_written_inside(map) => Some(map),
         _ => None,
     }) {
         idmap::write(running.pid, map).map_err(|error| explain::id_map(&error))?;
@@ -191,16 +192,18 @@ fn clone(
     let fail = |errno| resources(Layer::ProcessTree, "rt_sigprocmask(2)", errno);
     let mask = set_mask(SignalSet::ALL).map_err(fail)?;
     let program = &prepared.program;
-    let cloned =
-        clone_and_run(clone_flags(namespaces), cgroup.and_then(Cgroup::clone_into_fd), || {
-            enter(program, channels)
-        });
+    let cloned = clone_and_run(
+        clone_flags(&prepared.plan, namespaces),
+        cgroup.and_then(Cgroup::clone_into_fd),
+        || enter(program, channels),
+    );
     let restored = set_mask(mask).map_err(fail);
     let cloned = cloned.map_err(|errno| explain::clone(namespaces, cgroup.is_some(), errno))?;
     restored.map(|_| cloned)
 }
 
-fn clone_flags(namespaces: &[Namespace]) -> u64 {
+fn clone_flags(plan: &Plan, namespaces: &[Namespace]) -> u64 {
+    let network_beside = plan.steps.contains(&Step::BeginNetwork);
     namespaces.iter().fold(0, |bits, namespace| {
         bits | match namespace {
             Namespace::User => flags::NEWUSER,
@@ -208,6 +211,7 @@ fn clone_flags(namespaces: &[Namespace]) -> u64 {
             Namespace::Pid => flags::NEWPID,
             Namespace::Ipc => flags::NEWIPC,
             Namespace::Uts => flags::NEWUTS,
+            Namespace::Network if network_beside => 0,
             Namespace::Network => flags::NEWNET,
             Namespace::Time => flags::NEWTIME,
             // Made after the cgroup is joined: it is rooted in the cgroup its maker is in.

@@ -21,6 +21,8 @@ pub(crate) struct Mounts<'a> {
     /// was attached; nothing untrusted runs meanwhile.
     attributes: bool,
     root: Option<OwnedFd>,
+    /// What masks are copies of. It stays open until the command runs: to close it is to take a
+    /// mount apart, which waits for every processor.
     mask: Option<OwnedFd>,
     /// The directory that something was made in last: what comes next is often made beside it.
     place: Option<(&'a CStr, OwnedFd)>,
@@ -53,12 +55,14 @@ impl<'a> Mounts<'a> {
         self.stack(root)
     }
 
-    /// Stacks the new root on the old one, with what masks are copies of between them. That goes
-    /// away with the old root; it comes after a copy of the old root was made, which would have a
-    /// copy of it, too.
+    /// Stacks the new root on the old one. Before Linux 6.15 only what is attached somewhere can be
+    /// copied: then what masks are copies of lies between them. That goes away with the old root;
+    /// it comes after a copy of the old root was made, which would have a copy of it, too.
     fn stack(&mut self, root: OwnedFd) -> Result<(), Failure> {
         let mask = new_mask()?;
-        attach_over_root(mask.as_fd())?;
+        if !self.attributes || copy_tree(mask.as_fd(), c"file").is_err() {
+            attach_over_root(mask.as_fd())?;
+        }
         self.change(mask.as_fd(), PLAIN | attribute::NOEXEC | attribute::RDONLY)?;
         attach_over_root(root.as_fd())?;
         self.mask = Some(mask);
@@ -247,7 +251,6 @@ impl<'a> Mounts<'a> {
             }
         }
         rustix::process::chdir(c"/").in_call(Call::Chdir)?;
-        self.mask = None;
         old_root_is_gone(self.root()?)?;
         self.root = None;
         Ok(())
