@@ -21,9 +21,12 @@ pub(crate) struct Mounts<'a> {
     /// was attached; nothing untrusted runs meanwhile.
     attributes: bool,
     root: Option<OwnedFd>,
-    /// What masks are copies of. It stays open until the command runs: to close it is to take a
-    /// mount apart, which waits for every processor.
+    /// What masks are copies of.
     mask: Option<OwnedFd>,
+    /// A first copy, where it could be made without attaching the mask. Both stay open until the
+    /// command runs: to close a mount that isn't attached takes it apart, which waits for every
+    /// processor.
+    unattached: Option<OwnedFd>,
     /// The directory that something was made in last: what comes next is often made beside it.
     place: Option<(&'a CStr, OwnedFd)>,
 }
@@ -36,7 +39,7 @@ const SKELETON_BYTES: &CStr = c"1m";
 
 impl<'a> Mounts<'a> {
     pub(crate) fn new(attributes: bool) -> Self {
-        Self { attributes, root: None, mask: None, place: None }
+        Self { attributes, root: None, mask: None, unattached: None, place: None }
     }
 
     pub(crate) fn make_private() -> Result<(), Failure> {
@@ -60,7 +63,8 @@ impl<'a> Mounts<'a> {
     /// it comes after a copy of the old root was made, which would have a copy of it, too.
     fn stack(&mut self, root: OwnedFd) -> Result<(), Failure> {
         let mask = new_mask()?;
-        if !self.attributes || copy_tree(mask.as_fd(), c"file").is_err() {
+        self.unattached = copy_tree(mask.as_fd(), c"file").ok().filter(|_| self.attributes);
+        if self.unattached.is_none() {
             attach_over_root(mask.as_fd())?;
         }
         self.change(mask.as_fd(), PLAIN | attribute::NOEXEC | attribute::RDONLY)?;
