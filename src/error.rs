@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::plan::Refusal;
-use crate::plan::facts::Cause;
 use crate::plan::facts::cgroup::{Controller, Missing};
+use crate::plan::facts::{Cause, Errno};
 use crate::profile::vocabulary::Layer;
 
 /// Exit codes of the launcher itself, as those of `timeout(1)` and `env(1)`.
@@ -42,6 +42,17 @@ pub enum Error {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// A file or stream that a command was to get, or to be read from, fails.
+    #[error("can't {action}: {source}")]
+    Io {
+        /// What was being done.
+        action: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// What was asked makes sense only while the command runs, and it has ended.
+    #[error("the command has ended")]
+    Ended,
     /// What was asked for could be found out, but not written.
     #[error("can't write the result: {0}")]
     Output(std::io::Error),
@@ -54,14 +65,34 @@ impl From<LaunchError> for Error {
 }
 
 impl Error {
+    /// The layer that the error is about: of several, the first.
+    #[must_use]
+    pub fn layer(&self) -> Option<Layer> {
+        match self {
+            Self::Refused(refusal) => refusal.problems.first().map(|problem| problem.layer),
+            Self::Launch(error) => Some(error.layer),
+            _ => None,
+        }
+    }
+
+    /// What would help, if that is known.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => {
+                refusal.problems.first().map(|problem| problem.cause.remedy.as_str())
+            }
+            Self::Launch(error) => error.remedy.as_deref(),
+            _ => None,
+        }
+    }
+
     /// What the launcher exits with.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Launch(error) => error.exit_code(),
-            Self::Profile { .. } | Self::Refused(_) | Self::Usage(_) | Self::Output(_) => {
-                exit_code::LAUNCHER
-            }
+            _ => exit_code::LAUNCHER,
         }
     }
 }
@@ -134,7 +165,7 @@ pub enum LaunchFailure {
         /// The call: `open_tree(2)`.
         call: &'static str,
         /// The error number.
-        errno: i32,
+        errno: Errno,
     },
     /// What the kernel says of the finished sandbox isn't what was planned.
     Mismatch(String),
@@ -150,7 +181,7 @@ pub enum LaunchFailure {
         /// Which.
         program: String,
         /// The error number.
-        errno: i32,
+        errno: Errno,
         /// Why, if that is known.
         why: Option<String>,
     },
@@ -174,7 +205,16 @@ impl LaunchError {
     }
 }
 
-impl std::error::Error for LaunchError {}
+impl std::error::Error for LaunchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            LaunchFailure::Setup { errno, .. } | LaunchFailure::NotExecutable { errno, .. } => {
+                Some(errno)
+            }
+            _ => None,
+        }
+    }
+}
 
 impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -182,7 +222,7 @@ impl fmt::Display for LaunchError {
         match &self.kind {
             LaunchFailure::Prepare(text) => write!(f, "{layer}: {text}"),
             LaunchFailure::Setup { action, call, errno } => {
-                write!(f, "{layer}: can't {action}: {call}: {}", errno_text(*errno))
+                write!(f, "{layer}: can't {action}: {call}: {}", errno_text(errno.0))
             }
             LaunchFailure::Mismatch(text) => write!(
                 f,
@@ -195,7 +235,7 @@ impl fmt::Display for LaunchError {
                 write!(f, "{program}: not found in the sandbox; it exists on the host, at {path}")
             }
             LaunchFailure::NotExecutable { program, errno, why } => {
-                write!(f, "{program}: can't be executed: {}", errno_text(*errno))?;
+                write!(f, "{program}: can't be executed: {}", errno_text(errno.0))?;
                 why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
             }
             LaunchFailure::Lost(text) => write!(f, "{layer}: {text}"),

@@ -14,8 +14,8 @@ use crate::profile::vocabulary::Level;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// The account of one run.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
     /// [`FORMAT_VERSION`].
     pub version: u32,
     /// The profile that was enforced, or that was refused.
@@ -34,7 +34,8 @@ pub struct Report {
     /// The limits of the tree as the kernel held them.
     pub limits: Vec<HeldLimit>,
     /// How the run ended.
-    pub outcome: Outcome,
+    #[serde(rename = "outcome")]
+    pub ending: Ending,
     /// What the launcher exited with.
     pub exit_code: u8,
     /// What the run used; absent where nothing was run.
@@ -67,7 +68,7 @@ pub struct HeldLimit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum Ending {
     /// The command ended by itself.
     Exited {
         /// Its exit status.
@@ -96,6 +97,8 @@ pub enum Outcome {
         /// The signal that ended it.
         signal: u8,
     },
+    /// Whoever started it has killed it.
+    Killed,
     /// The launcher failed or refused, or the command couldn't be executed.
     LauncherError {
         /// What happened.
@@ -103,7 +106,7 @@ pub enum Outcome {
     },
 }
 
-impl Outcome {
+impl Ending {
     /// What the launcher exits with, a launcher's error aside.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -114,7 +117,7 @@ impl Outcome {
             | Self::Denied { signal, .. } => exit_code::SIGNAL_BASE.saturating_add(*signal),
             Self::TimedOut => exit_code::TIMED_OUT,
             // The kernel kills with SIGKILL.
-            Self::OutOfMemory => exit_code::SIGNAL_BASE + 9,
+            Self::OutOfMemory | Self::Killed => exit_code::SIGNAL_BASE + 9,
             Self::LauncherError { .. } => exit_code::LAUNCHER,
         }
     }
@@ -167,7 +170,35 @@ fn optional_seconds<S: serde::Serializer>(
     }
 }
 
-impl Report {
+impl Outcome {
+    /// Whether the command ended by itself, with exit status 0.
+    #[must_use]
+    pub fn success(&self) -> bool {
+        self.ending == Ending::Exited { code: 0 }
+    }
+
+    /// The command's exit status, if it ended by itself.
+    #[must_use]
+    pub fn code(&self) -> Option<u8> {
+        match self.ending {
+            Ending::Exited { code } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The number of the signal that ended the command, if one did.
+    #[must_use]
+    pub fn signal(&self) -> Option<u8> {
+        match self.ending {
+            Ending::Signaled { signal }
+            | Ending::Limit { signal, .. }
+            | Ending::Denied { signal, .. } => Some(signal),
+            // The kernel kills with SIGKILL.
+            Ending::OutOfMemory | Ending::Killed => Some(9),
+            _ => None,
+        }
+    }
+
     /// The account of a run that never began.
     #[must_use]
     pub fn of_error(
@@ -186,7 +217,7 @@ impl Report {
             layers: Vec::new(),
             limits: Vec::new(),
             // Drawn for a terminal, the text may have colors.
-            outcome: Outcome::LauncherError {
+            ending: Ending::LauncherError {
                 message: anstream::adapter::strip_str(&error.to_string()).to_string(),
             },
             exit_code: error.exit_code(),

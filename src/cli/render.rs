@@ -5,7 +5,7 @@ use std::io::Write;
 use crate::error::Error;
 use crate::plan::{LayerState, Status};
 use crate::profile::diagnostic::escaped_lines;
-use crate::report::Outcome;
+use crate::report::Ending;
 
 /// A message on standard error. A closed standard error is no reason to fail.
 ///
@@ -48,14 +48,15 @@ pub(super) fn layer(state: &LayerState) -> String {
 }
 
 /// How a run ended, in words.
-pub(super) fn outcome(outcome: &Outcome) -> String {
+pub(super) fn outcome(outcome: &Ending) -> String {
     match outcome {
-        Outcome::Exited { code } => format!("the command exited with {code}"),
-        Outcome::Signaled { signal } => format!("signal {signal} ended the command"),
-        Outcome::TimedOut => "the wall-clock limit was reached (limits.wall_time)".into(),
-        Outcome::OutOfMemory => "the memory limit was reached (limits.memory)".into(),
-        Outcome::Limit { limit, .. } => format!("a limit was reached (limits.{limit})"),
-        Outcome::Denied { what, .. } => format!("ended for what is denied: {what}"),
-        Outcome::LauncherError { message } => message.clone(),
+        Ending::Exited { code } => format!("the command exited with {code}"),
+        Ending::Signaled { signal } => format!("signal {signal} ended the command"),
+        Ending::TimedOut => "the wall-clock limit was reached (limits.wall_time)".into(),
+        Ending::OutOfMemory => "the memory limit was reached (limits.memory)".into(),
+        Ending::Limit { limit, .. } => format!("a limit was reached (limits.{limit})"),
+        Ending::Denied { what, .. } => format!("ended for what is denied: {what}"),
+        Ending::Killed => "the run was killed".into(),
+        Ending::LauncherError { message } => message.clone(),
     }
 }

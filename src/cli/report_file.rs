@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 
 use super::args::RunArguments;
 use crate::error::Error;
-use crate::report::Report;
+use crate::report::Outcome;
 
 /// Where the report goes.
 pub(super) enum Destination {
@@ -98,7 +98,7 @@ impl Destination {
     }
 
     /// Writes the report; nothing of it can be the command's, whose processes are all gone.
-    pub(super) fn write(self, report: &Report) -> Result<(), String> {
+    pub(super) fn write(self, report: &Outcome) -> Result<(), String> {
         let text = || -> Result<String, String> {
             let mut text = serde_json::to_string_pretty(report).map_err(|e| e.to_string())?;
             text.push('\n');

@@ -8,7 +8,7 @@ use crate::launch::{self, Chosen, Observer, Policies};
 use crate::plan::Status;
 use crate::policy::ProfileIdentity;
 use crate::profile::vocabulary::Level;
-use crate::report::{Outcome, Report};
+use crate::report::{Ending, Outcome};
 
 /// Runs a command; what the launcher is to exit with.
 pub(super) fn run(arguments: &RunArguments) -> u8 {
@@ -29,14 +29,14 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             let (error, identity, level) = *failure;
             render::error(&error);
             let command = request::command_text(&arguments.command);
-            Report::of_error(identity, level, command, &error)
+            Outcome::of_error(identity, level, command, &error)
         }
     };
     if let Err(problem) = destination.write(&report) {
         // The result isn't lost with its account.
         render::line(&format!("the report could not be written: {problem}"));
-        if !matches!(report.outcome, Outcome::LauncherError { .. }) {
-            render::line(&format!("the run itself: {}", render::outcome(&report.outcome)));
+        if !matches!(report.ending, Ending::LauncherError { .. }) {
+            render::line(&format!("the run itself: {}", render::outcome(&report.ending)));
         }
     }
     report.exit_code
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
 
 type Failure = Box<(Error, ProfileIdentity, Level)>;
 
-fn attempt(arguments: &RunArguments) -> Result<Report, Failure> {
+fn attempt(arguments: &RunArguments) -> Result<Outcome, Failure> {
     let color = output::error_has_color();
     let unknown =
         || ProfileIdentity { name: arguments.sandbox.profile.clone(), ..Default::default() };
@@ -98,16 +98,13 @@ impl Observer for Teller {
 }
 
 /// Says how the run ended, where the exit status alone doesn't.
-fn tell(arguments: &RunArguments, report: &Report) {
-    match &report.outcome {
-        Outcome::LauncherError { message } => render::line(message),
-        Outcome::TimedOut
-        | Outcome::OutOfMemory
-        | Outcome::Limit { .. }
-        | Outcome::Denied { .. }
+fn tell(arguments: &RunArguments, report: &Outcome) {
+    match &report.ending {
+        Ending::LauncherError { message } => render::line(message),
+        Ending::TimedOut | Ending::OutOfMemory | Ending::Limit { .. } | Ending::Denied { .. }
             if !arguments.quiet =>
         {
-            render::line(&render::outcome(&report.outcome));
+            render::line(&render::outcome(&report.ending));
         }
         _ => {}
     }

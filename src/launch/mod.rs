@@ -1,14 +1,22 @@
 //! Room 4, the facade: from policies to a finished run and its report.
 
+#[cfg(feature = "tokio")]
+pub mod asynchronous;
 pub mod check;
+mod child;
+mod command;
 pub mod doctor;
 pub mod explain;
 pub mod library;
 pub mod load;
 mod outcome;
+mod profile;
+mod sandbox;
+mod stdio;
 
 use std::ffi::OsString;
-use std::rc::Rc;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use crate::error::{Contradiction, Error};
 use crate::os;
@@ -16,17 +24,22 @@ use crate::plan::facts::HostFacts;
 use crate::plan::{Plan, Refusal};
 use crate::policy::Policy;
 use crate::profile::vocabulary::{Layer, Stdin};
-use crate::report::{FORMAT_VERSION, HeldLimit, Replaced, Report};
+use crate::report::{Ending, FORMAT_VERSION, HeldLimit, Outcome, Replaced};
 
+pub use child::{Child, Output, Signal, State};
+pub use command::Command;
 pub use os::Effort;
+pub use profile::Profile;
+pub use sandbox::Sandbox;
+pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 
 /// A plan that this host can enforce, and how it was chosen.
 #[derive(Clone, Debug)]
 pub struct Chosen {
     /// The policy that it is a plan of.
-    pub policy: Rc<Policy>,
+    pub policy: Arc<Policy>,
     /// The plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// What it is based on.
     pub facts: HostFacts,
     /// The profile that was asked for, where another takes its place.
@@ -36,7 +49,7 @@ pub struct Chosen {
 /// Policies in order of preference. The first is at hand; the rest may be worked out only when the
 /// first can't be enforced.
 pub struct Policies<'a> {
-    made: Vec<Rc<Policy>>,
+    made: Vec<Arc<Policy>>,
     rest: Option<Box<Rest<'a>>>,
 }
 
@@ -46,28 +59,42 @@ type Rest<'a> = dyn FnOnce() -> Result<Vec<Policy>, Error> + 'a;
 impl<'a> Policies<'a> {
     /// A first choice, and how to get the rest.
     pub fn new(first: Policy, rest: impl FnOnce() -> Result<Vec<Policy>, Error> + 'a) -> Self {
-        Self { made: vec![Rc::new(first)], rest: Some(Box::new(rest)) }
+        Self { made: vec![Arc::new(first)], rest: Some(Box::new(rest)) }
     }
 
-    fn get(&mut self, index: usize) -> Result<Option<Rc<Policy>>, Error> {
+    fn get(&mut self, index: usize) -> Result<Option<Arc<Policy>>, Error> {
         if index == self.made.len()
             && let Some(rest) = self.rest.take()
         {
-            self.made.extend(rest()?.into_iter().map(Rc::new));
+            self.made.extend(rest()?.into_iter().map(Arc::new));
         }
         Ok(self.made.get(index).cloned())
     }
 }
 
+impl From<Vec<Arc<Policy>>> for Policies<'_> {
+    fn from(policies: Vec<Arc<Policy>>) -> Self {
+        Self { made: policies, rest: None }
+    }
+}
+
 impl From<Vec<Policy>> for Policies<'_> {
     fn from(policies: Vec<Policy>) -> Self {
-        Self { made: policies.into_iter().map(Rc::new).collect(), rest: None }
+        Self { made: policies.into_iter().map(Arc::new).collect(), rest: None }
     }
 }
 
 /// What was learned of the host by launches that failed.
 #[derive(Clone, Debug, Default)]
 struct Knowledge(Vec<Contradiction>);
+
+impl Knowledge {
+    fn correct(&self, facts: &mut HostFacts) {
+        for contradiction in &self.0 {
+            contradiction.correct(facts);
+        }
+    }
+}
 
 /// Takes the first of `policies` that this host can enforce in full.
 ///
@@ -88,16 +115,14 @@ fn choose_knowing(
     while let Some(policy) = policies.get(index)? {
         index += 1;
         let mut facts = os::facts(&policy, effort);
-        for contradiction in &knowledge.0 {
-            contradiction.correct(&mut facts);
-        }
+        knowledge.correct(&mut facts);
         match crate::plan::build(&policy, &facts) {
             Ok(mut plan) => {
                 let instead_of = first.map(|refusal| {
                     plan.notes.insert(0, replacement_note(&refusal, &policy));
                     Replaced { profile: refusal.profile, problems: refusal.problems }
                 });
-                return Ok(Chosen { policy, plan, facts, instead_of });
+                return Ok(Chosen { policy, plan: Arc::new(plan), facts, instead_of });
             }
             Err(refusal) if refusal.is_mistake => return Err(Error::Refused(refusal)),
             Err(refusal) => first = first.or(Some(refusal)),
@@ -110,15 +135,20 @@ fn choose_knowing(
 }
 
 /// Refuses descriptors that are directories: what is below them could be reached past every mount.
-fn refuse_directories(chosen: &Chosen) -> Result<(), Error> {
+/// `given` are those that the run alone gets, all others are the caller's own.
+fn refuse_directories(chosen: &Chosen, given: &[(BorrowedFd<'_>, u32)]) -> Result<(), Error> {
     let layers = [Layer::Filesystem, Layer::Landlock];
     if !layers.iter().any(|layer| chosen.policy.enforcement.wants(*layer)) {
         return Ok(());
     }
     let process = &chosen.policy.process;
     let first = if process.stdin == Stdin::Null { 1 } else { 0 };
-    let inherited: Vec<u32> = (first..3).chain(process.descriptors.iter().copied()).collect();
-    match os::reaches_files(&inherited) {
+    let inherited: Vec<u32> = (first..3)
+        .chain(process.descriptors.iter().copied())
+        .filter(|number| given.iter().all(|(_, placed)| placed != number))
+        .collect();
+    let placed = given.iter().find(|(file, _)| os::is_reference(*file)).map(|(_, number)| *number);
+    match os::reaches_files(&inherited).or(placed) {
         None => Ok(()),
         Some(number) => Err(Error::Usage(format!(
             "descriptors: descriptor {number} is a directory or a reference to a file, by which \
@@ -159,18 +189,20 @@ pub fn run(
     policies: &mut Policies<'_>,
     words: &[OsString],
     observer: &mut dyn Observer,
-) -> Result<Report, Error> {
+) -> Result<Outcome, Error> {
     let mut knowledge = Knowledge::default();
     loop {
         let chosen = choose_knowing(policies, Effort::Look, &knowledge)?;
         let command = os::CommandLine {
             words: words.to_vec(),
             environment: chosen.policy.environment.clone(),
+            ..Default::default()
         };
-        refuse_directories(&chosen)?;
-        let mut prepared = os::prepare(&chosen.plan, &command)?;
+        refuse_directories(&chosen, &[])?;
+        let prepared = os::prepare(&chosen.plan, command)?;
         let signals = os::Signals::take();
-        let mut running = match os::spawn(&mut prepared, &chosen.facts, observer.wants_usage()) {
+        let manner = os::Manner { accounting: observer.wants_usage(), exclusive: true };
+        let mut running = match os::spawn(prepared, &chosen.facts, manner) {
             Ok(running) => running,
             Err(error) => match error.contradiction.as_deref() {
                 Some(contradiction) if !knowledge.0.contains(contradiction) => {
@@ -183,17 +215,23 @@ pub fn run(
         observer.planned(&chosen);
         let limits = os::limits_in_force(&running);
         os::sweep(&chosen.facts);
-        let ended = os::wait(&prepared, &mut running, signals.as_ref().ok())?;
+        let ended = os::wait(&mut running, signals.as_ref().ok())?;
         drop(running);
-        return Ok(report(&chosen, words, limits, ended));
+        let ending = outcome::classify(&ended, &chosen.plan);
+        return Ok(report(&chosen, words, limits, &ended, ending));
     }
 }
 
-fn report(chosen: &Chosen, words: &[OsString], limits: Vec<HeldLimit>, ended: os::Ended) -> Report {
-    let outcome = outcome::classify(&ended, &chosen.plan);
+fn report(
+    chosen: &Chosen,
+    words: &[OsString],
+    limits: Vec<HeldLimit>,
+    ended: &os::Ended,
+    ending: Ending,
+) -> Outcome {
     let exit_code =
-        ended.failure.as_ref().map_or_else(|| outcome.exit_code(), |error| error.exit_code());
-    Report {
+        ended.failure.as_ref().map_or_else(|| ending.exit_code(), |error| error.exit_code());
+    Outcome {
         version: FORMAT_VERSION,
         profile: chosen.plan.profile.clone(),
         instead_of: chosen.instead_of.clone(),
@@ -203,8 +241,8 @@ fn report(chosen: &Chosen, words: &[OsString], limits: Vec<HeldLimit>, ended: os
         layers: chosen.plan.layers.clone(),
         limits,
         exit_code,
-        usage: Some(outcome::usage(&ended)),
-        outcome,
+        usage: Some(outcome::usage(ended)),
+        ending,
         notes: chosen.plan.notes.clone(),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::os::Ended;
+use crate::os::{Ended, Running};
 use crate::plan::Plan;
 use crate::plan::facts::Resource;
-use crate::report::{Outcome, Usage};
+use crate::report::{Ending, Usage};
 
 /// Signal numbers that the kernel sends on its own account; the same on x86_64 and aarch64.
 mod signal {
@@ -16,24 +16,27 @@ mod signal {
 }
 
 /// Says why a run ended.
-pub(super) fn classify(ended: &Ended, plan: &Plan) -> Outcome {
+pub(super) fn classify(ended: &Ended, plan: &Plan) -> Ending {
     if let Some(error) = &ended.failure {
-        return Outcome::LauncherError { message: error.to_string() };
+        return Ending::LauncherError { message: error.to_string() };
     }
     if let Some(path) = &ended.appeared {
         let what = format!("{} is hidden, and came to exist", path.display());
-        return Outcome::Denied { what, signal: signal::KILL };
+        return Ending::Denied { what, signal: signal::KILL };
     }
     if ended.timed_out {
-        return Outcome::TimedOut;
+        return Ending::TimedOut;
     }
     let out_of_memory = ended.statistics.oom_kills.is_some_and(|kills| kills > 0);
     let Some(status) = ended.status else {
         if out_of_memory {
-            return Outcome::OutOfMemory; // The whole cgroup was killed, init with it.
+            return Ending::OutOfMemory; // The whole cgroup was killed, init with it.
+        }
+        if ended.killed {
+            return Ending::Killed;
         }
         let message = "the sandbox's init was killed, and the command with it".to_owned();
-        return Outcome::LauncherError { message };
+        return Ending::LauncherError { message };
     };
     // The layout of a wait status is part of the kernel's interface: the signal is in the low
     // seven bits, the exit status in the eight above the next.
@@ -41,23 +44,24 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Outcome {
     match low {
         // A shell hands on that a child of its was killed by SIGKILL.
         0 if out_of_memory && status >> 8 & 0xff == 128 + i32::from(signal::KILL) => {
-            Outcome::OutOfMemory
+            Ending::OutOfMemory
         }
-        0 => Outcome::Exited { code: (status >> 8 & 0xff) as u8 },
-        signal::KILL if out_of_memory => Outcome::OutOfMemory,
+        0 => Ending::Exited { code: (status >> 8 & 0xff) as u8 },
+        signal::KILL if out_of_memory => Ending::OutOfMemory,
         signal::XCPU => limit("cpu_time", low),
         signal::KILL if out_of_cpu_time(ended, plan) => limit("cpu_time", low),
         signal::XFSZ => limit("file_size", low),
-        signal::SYS => Outcome::Denied {
+        signal::SYS => Ending::Denied {
             what: "a system call that the seccomp filter kills for".to_owned(),
             signal: low,
         },
-        signal => Outcome::Signaled { signal },
+        signal::KILL if ended.killed => Ending::Killed,
+        signal => Ending::Signaled { signal },
     }
 }
 
-fn limit(name: &str, signal: u8) -> Outcome {
-    Outcome::Limit { limit: name.to_owned(), signal }
+fn limit(name: &str, signal: u8) -> Ending {
+    Ending::Limit { limit: name.to_owned(), signal }
 }
 
 /// Whether the processor time used explains a kill: soft and hard limit are the same, so that the
@@ -72,6 +76,23 @@ fn out_of_cpu_time(ended: &Ended, plan: &Plan) -> bool {
     // For this limit the kernel counts whole ticks, and says afterwards what was used exactly: on
     // a loaded machine the two differ by a good part.
     limit.is_some_and(|seconds| used >= seconds.saturating_mul(700_000))
+}
+
+/// What a run has used so far, as its cgroup counts; what nobody counts before the end is absent
+/// or 0.
+pub(super) fn usage_so_far(running: &Running) -> Usage {
+    let counted = running.statistics();
+    let time = |micros: Option<u64>| Duration::from_micros(micros.unwrap_or(0));
+    Usage {
+        wall_seconds: running.elapsed(),
+        user_seconds: time(counted.cpu_user_us),
+        system_seconds: time(counted.cpu_system_us),
+        peak_memory_bytes: counted.memory_peak_bytes,
+        peak_processes: counted.processes_peak.map(|peak| peak.saturating_sub(1)),
+        oom_kills: counted.oom_kills,
+        throttled_seconds: counted.throttled_us.map(Duration::from_micros),
+        ..Usage::default()
+    }
 }
 
 /// Gathers what was used, from whoever counts best.

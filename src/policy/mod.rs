@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::profile::model::IdOrName;
-use crate::profile::vocabulary::{Enforcement, LandlockScope, Layer, Level, NetworkMode, Stdin};
+use crate::profile::vocabulary::{
+    Enforcement, LandlockScope, Layer, Level, NetworkMode, Overflow, Stdin,
+};
 
 pub use lint::lint;
 pub use validate::{Context, validate};
@@ -44,6 +46,10 @@ pub struct Policy {
     pub process_limits: limits::ProcessLimits,
     /// Limit of the run's wall-clock time.
     pub wall_time: Option<Duration>,
+    /// Bytes of each output stream that a program which collects them keeps.
+    pub output: Option<u64>,
+    /// What happens when there is more.
+    pub output_overflow: Overflow,
     /// Landlock rules.
     pub landlock: Landlock,
     /// System call filter.

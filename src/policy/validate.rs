@@ -16,7 +16,7 @@ use crate::profile::expand::{Expander, Variables};
 use crate::profile::layering::{finish, merge};
 use crate::profile::model::{self, Profile, RootSource, Setting};
 use crate::profile::source::{Origin, Sources, Spanned};
-use crate::profile::vocabulary::{Level, Namespace, NetworkMode, Stdin};
+use crate::profile::vocabulary::{Level, Namespace, NetworkMode, Overflow, Stdin};
 
 /// What a profile's variables and defaults depend on, besides the profile.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +96,8 @@ impl Validator<'_> {
             tree_limits: tree_limits(&profile.limits),
             process_limits: process_limits(&profile.limits),
             wall_time: at_most(&profile.limits.wall_time),
+            output: at_most(&profile.limits.output),
+            output_overflow: profile.limits.output_overflow.map_or(Overflow::Truncate, |o| o.value),
             landlock: self.landlock(&profile.landlock),
             seccomp,
             environment,

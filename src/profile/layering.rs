@@ -131,6 +131,8 @@ fn merge_limits(base: Limits, over: Limits) -> Limits {
         wall_time: over.wall_time.or(base.wall_time),
         open_files: over.open_files.or(base.open_files),
         file_size: over.file_size.or(base.file_size),
+        output: over.output.or(base.output),
+        output_overflow: over.output_overflow.or(base.output_overflow),
         stack: over.stack.or(base.stack),
         core: over.core.or(base.core),
         io: Io {

@@ -10,6 +10,7 @@ pub mod suggest;
 pub mod template;
 pub mod units;
 pub mod vocabulary;
+pub mod write;
 
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::source::Spanned;
+use super::source::{Origin, Sources, Spanned};
+use super::template::with_profile_directory;
 use super::vocabulary::{
     Access, ArgumentOperator, Enforcement, LandlockScope, Layer, Level, Namespace, NetworkMode,
-    SeccompAction, Stdin,
+    Overflow, SeccompAction, Stdin,
 };
 
 /// Text that may contain `${HOME}`, `${CWD}`, `${PROFILE_DIR}` and `${UID}`.
@@ -50,6 +51,46 @@ pub struct Profile {
     pub environment: Environment,
     /// How the command is started.
     pub process: Process,
+}
+
+impl Profile {
+    /// Writes the directories of the texts it came from in the place of `${PROFILE_DIR}`, so that
+    /// it means the same apart from them.
+    #[must_use]
+    pub fn apart_from(mut self, sources: &Sources) -> Self {
+        let fix = |template: &mut Template, origin: Origin| {
+            let source = origin.place().and_then(|(id, _)| sources.get(id));
+            let directory = source.and_then(|source| source.directory.as_deref()?.to_str());
+            if let Some(directory) = directory {
+                *template = with_profile_directory(template, directory);
+            }
+        };
+        let fix_all = |list: &mut Vec<Spanned<Template>>| {
+            list.iter_mut().for_each(|item| fix(&mut item.value, item.origin));
+        };
+        for mount in &mut self.filesystem.mounts {
+            fix(&mut mount.value.target, mount.origin);
+            if let MountKind::Bind { source, .. } = &mut mount.value.kind {
+                fix(source, mount.origin);
+            }
+        }
+        if let Some(root) = &mut self.filesystem.root
+            && let RootSource::Directory(path) = &mut root.value
+        {
+            fix(path, root.origin);
+        }
+        fix_all(&mut self.filesystem.hide);
+        fix_all(&mut self.landlock.read);
+        fix_all(&mut self.landlock.write);
+        fix_all(&mut self.landlock.execute);
+        for value in self.environment.set.values_mut() {
+            fix(&mut value.value, value.origin);
+        }
+        if let Some(cwd) = &mut self.process.cwd {
+            fix(&mut cwd.value, cwd.origin);
+        }
+        self
+    }
 }
 
 /// A user or group, by number or by its name on the host.
@@ -189,6 +230,10 @@ pub struct Limits {
     pub stack: Option<Spanned<Setting<u64>>>,
     /// Core dump of each process; 0 for none.
     pub core: Option<Spanned<Setting<u64>>>,
+    /// What a program that collects the command's output keeps of each stream.
+    pub output: Option<Spanned<Setting<u64>>>,
+    /// What happens to the rest.
+    pub output_overflow: Option<Spanned<Overflow>>,
     /// Block device traffic.
     pub io: Io,
     /// Scheduling priority, -20 to 19 (`setpriority(2)`).

@@ -102,3 +102,24 @@ fn variable(template: &str, start: usize) -> Result<(Variable, usize), (Range<us
     })?;
     Ok((variable, end))
 }
+
+/// Writes a directory in the place of `${PROFILE_DIR}`.
+#[must_use]
+pub fn with_profile_directory(template: &str, directory: &str) -> String {
+    let Ok(pieces) = pieces(template) else { return template.to_owned() };
+    let escaped = |text: &str| text.replace("${", "$${");
+    // A "$" that ended its piece and one that "$${" became are followed by "{" again.
+    let mut text = String::with_capacity(template.len());
+    let mut plain = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(more) => plain.push_str(more),
+            Piece::Variable(Variable::ProfileDir) => plain.push_str(directory),
+            Piece::Variable(variable) => {
+                text.push_str(&escaped(&std::mem::take(&mut plain)));
+                text.push_str(&format!("${{{}}}", variable.name()));
+            }
+        }
+    }
+    text + &escaped(&plain)
+}

@@ -156,6 +156,16 @@ names! {
 }
 
 names! {
+    /// What happens when a command writes more than is kept of its output.
+    pub enum Overflow {
+        /// The rest is thrown away; the command goes on.
+        Truncate = "truncate",
+        /// The run is ended.
+        Kill = "kill",
+    }
+}
+
+names! {
     /// A kind of namespace that a profile can ask for or leave out.
     pub enum Namespace {
         /// `user_namespaces(7)`.

@@ -42,7 +42,9 @@ pub(crate) fn clone_and_run(
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = namespaces | libc::CLONE_PIDFD as u64;
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    // No signal tells of its end, the pidfd does: so a process whose threads wait for children of
+    // any kind, handle SIGCHLD or ignore it, neither sees this child nor takes its end away.
+    args.exit_signal = 0;
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
@@ -70,13 +72,12 @@ pub(crate) fn clone_and_run(
 
 /// The older call, for where filters answer for kernels that lack `clone3`, as those of containers
 /// do because they can't look at what is behind its pointer. The lowest eight bits of its flags
-/// are the signal at exit, so that it has no time namespaces, and it knows no cgroups.
+/// are the signal at exit, none here, so that it has no time namespaces; and it knows no cgroups.
 fn clone(flags: u64, pidfd: &mut RawFd) -> Result<usize, Errno> {
-    let signal = libc::SIGCHLD as u64;
     // SAFETY: as for clone3. The third argument is where the pidfd goes, on every architecture;
     // the ones that differ are zero.
     super::result(unsafe {
-        libc::syscall(libc::SYS_clone, flags | signal, 0, std::ptr::from_mut(pidfd), 0, 0)
+        libc::syscall(libc::SYS_clone, flags, 0, std::ptr::from_mut(pidfd), 0, 0)
     })
 }
 

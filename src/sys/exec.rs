@@ -66,6 +66,21 @@ pub(crate) fn close_range(first: u32, last: u32, mode: CloseMode) -> Result<(), 
     super::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
 }
 
+/// Closes every descriptor but these, which are in ascending order; negative ones are none.
+///
+/// It is the first thing that a clone of this process does: what other threads have open, ends of
+/// pipes among it, is open in the clone too, and would keep others waiting for those to be closed.
+pub(crate) fn close_all_but(kept: &[i32]) -> Result<(), Errno> {
+    let mut first = 0;
+    for descriptor in kept.iter().filter_map(|descriptor| u32::try_from(*descriptor).ok()) {
+        if descriptor > first {
+            close_range(first, descriptor - 1, CloseMode::Now)?;
+        }
+        first = descriptor + 1;
+    }
+    close_range(first, u32::MAX, CloseMode::Now)
+}
+
 /// Duplicates `from` onto descriptor number `to`, open
 /// across exec (`dup2(2)`; where both are the same number, only the close-on-exec flag goes).
 pub(crate) fn duplicate_onto(from: std::os::fd::BorrowedFd<'_>, to: i32) -> Result<(), Errno> {

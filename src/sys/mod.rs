@@ -10,6 +10,8 @@ pub(crate) mod landlock;
 pub(crate) mod mount;
 pub(crate) mod net;
 pub(crate) mod prctl;
+#[cfg(feature = "tokio")]
+pub(crate) mod reactor;
 pub(crate) mod seccomp;
 pub(crate) mod signal;
 pub(crate) mod wait;

@@ -1,6 +1,7 @@
 //! Who calls, and what that user has to be careful of.
 
 use std::fs::Metadata;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -73,14 +74,24 @@ pub(crate) fn duplicate_descriptor(number: u32) -> std::io::Result<std::os::fd::
 /// The first of some descriptors that is a directory, or a mere reference to a file (`O_PATH`):
 /// with one, a command could reach what it isn't shown.
 pub(crate) fn reaches_files(descriptors: &[u32]) -> Option<u32> {
-    use rustix::fs::{FileType, OFlags};
     descriptors.iter().copied().find(|number| {
         let copy = i32::try_from(*number).map(crate::sys::exec::duplicate);
-        let Ok(Ok(copy)) = copy else { return false };
-        let path = rustix::fs::fcntl_getfl(&copy).is_ok_and(|flags| flags.contains(OFlags::PATH));
-        let kind = rustix::fs::fstat(&copy).map(|status| FileType::from_raw_mode(status.st_mode));
-        path || kind == Ok(FileType::Directory)
+        matches!(copy, Ok(Ok(copy)) if is_reference(copy.as_fd()))
     })
+}
+
+/// Whether a descriptor is a directory, or a mere reference to a file.
+pub(crate) fn is_reference(file: BorrowedFd<'_>) -> bool {
+    use rustix::fs::{FileType, OFlags};
+    let path = rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::PATH));
+    let kind = rustix::fs::fstat(file).map(|status| FileType::from_raw_mode(status.st_mode));
+    path || kind == Ok(FileType::Directory)
+}
+
+/// Has reads from a pipe of ours return at once when there is nothing in it.
+pub(crate) fn set_nonblocking(pipe: impl AsFd) -> std::io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&pipe)? | rustix::fs::OFlags::NONBLOCK;
+    Ok(rustix::fs::fcntl_setfl(&pipe, flags)?)
 }
 
 /// Opens a file for reading, be it a pipe that nobody writes to, and never as a terminal of ours.

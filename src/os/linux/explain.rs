@@ -8,8 +8,9 @@ use super::cgroup::{CgroupError, Problem};
 use super::child::record::{Call, Failure};
 use super::facts::blockers;
 use super::idmap::MapError;
-use super::prepare::Prepared;
+use super::prepare::Context;
 use crate::error::{Contradiction, LaunchError, LaunchFailure, errno_text};
+use crate::plan::facts;
 use crate::plan::facts::Cause;
 use crate::plan::facts::cgroup::Missing;
 use crate::plan::step::Step;
@@ -19,7 +20,11 @@ use crate::profile::vocabulary::{Layer, Namespace};
 pub(super) fn clone(namespaces: &[Namespace], in_cgroup: bool, errno: Errno) -> LaunchError {
     let user = namespaces.contains(&Namespace::User);
     let action = Step::Clone(namespaces.to_vec()).describe();
-    let kind = LaunchFailure::Setup { action, call: "clone3(2)", errno: errno.raw_os_error() };
+    let kind = LaunchFailure::Setup {
+        action,
+        call: "clone3(2)",
+        errno: facts::Errno(errno.raw_os_error()),
+    };
     let lacking = matches!(errno, Errno::AGAIN | Errno::NOMEM);
     if namespaces.is_empty() || lacking {
         let remedy = if in_cgroup && errno == Errno::BUSY {
@@ -51,7 +56,7 @@ pub(super) fn id_map(error: &MapError) -> LaunchError {
         kind: LaunchFailure::Setup {
             action: format!("write {}", error.file),
             call: "write(2)",
-            errno: error.errno,
+            errno: facts::Errno(error.errno),
         },
         remedy: Some(cause.remedy.clone()),
         contradiction: Some(Box::new(Contradiction::UserNamespace(cause))),
@@ -88,14 +93,9 @@ pub(super) fn cgroup(error: &CgroupError) -> LaunchError {
 }
 
 /// A step of the child failed. `actor`: 0 for init, 1 for the command's process.
-pub(super) fn step(
-    prepared: &Prepared,
-    actor: usize,
-    number: u16,
-    failure: Failure,
-) -> LaunchError {
-    let origin = prepared.origins[actor].get(usize::from(number));
-    let step = origin.and_then(|number| prepared.plan.steps.get(*number));
+pub(super) fn step(context: &Context, actor: usize, number: u16, failure: Failure) -> LaunchError {
+    let origin = context.origins[actor].get(usize::from(number));
+    let step = origin.and_then(|number| context.plan.steps.get(*number));
     let Some(step) = step else {
         return LaunchError {
             layer: Layer::ProcessTree,
@@ -105,7 +105,7 @@ pub(super) fn step(
         };
     };
     if matches!(step, Step::FindProgram | Step::Exec) {
-        return program(prepared, failure);
+        return program(context, failure);
     }
     if matches!(step, Step::Verify) {
         return mismatch(failure);
@@ -131,7 +131,7 @@ pub(super) fn step(
 
 fn setup(action: String, failure: Failure) -> LaunchFailure {
     let errno = failure.errno.raw_os_error();
-    LaunchFailure::Setup { action, call: failure.call.text(), errno }
+    LaunchFailure::Setup { action, call: failure.call.text(), errno: facts::Errno(errno) }
 }
 
 fn mismatch(failure: Failure) -> LaunchError {
@@ -226,16 +226,16 @@ fn remedy(step: &Step, failure: Failure) -> Option<String> {
 }
 
 /// The program isn't there, or can't be executed.
-fn program(prepared: &Prepared, failure: Failure) -> LaunchError {
-    let program = &prepared.command.words[0];
+fn program(context: &Context, failure: Failure) -> LaunchError {
+    let program = &context.program;
     let name = crate::profile::diagnostic::escaped(&program.to_string_lossy());
     let kind = match (failure.call, failure.errno) {
         (Call::FindProgram, Errno::NOENT) => {
-            LaunchFailure::NotFound { program: name, on_host: on_host(prepared) }
+            LaunchFailure::NotFound { program: name, on_host: on_host(context) }
         }
         (call, errno) => LaunchFailure::NotExecutable {
             program: name,
-            errno: errno.raw_os_error(),
+            errno: facts::Errno(errno.raw_os_error()),
             why: why_not_executable(call, errno).map(str::to_owned),
         },
     };
@@ -269,8 +269,8 @@ fn why_not_executable(call: Call, errno: Errno) -> Option<&'static str> {
 }
 
 /// Where the program is on the host, by the host's own `PATH`.
-fn on_host(prepared: &Prepared) -> Option<String> {
-    let program = Path::new(&prepared.command.words[0]);
+fn on_host(context: &Context) -> Option<String> {
+    let program = Path::new(&context.program);
     if program.components().count() > 1 {
         return program.is_file().then(|| program.display().to_string());
     }

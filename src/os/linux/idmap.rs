@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use super::child::ops::IdMaps;
 use crate::plan::step::{IdMap, OwnerMap};
 use crate::sys::clone::{clone_and_run, flags};
-use crate::sys::exec::{CloseMode, close_range};
+use crate::sys::exec::close_all_but;
 
 /// Why a map couldn't be written: which file, and the error.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(super) fn namespace(map: OwnerMap) -> Result<OwnedFd, String> {
     };
     let (wait, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|errno| fail("pipe2(2)", errno.raw_os_error()))?;
-    match clone_waiting(&wait, &go) {
+    match clone_waiting(&wait) {
         Err(errno) => Err(fail("clone3(2)", errno.raw_os_error())),
         Ok(pid) => {
             let maps = IdMap { inside: map.on_disk, outside: map.seen_as, keep_setgroups: true };
@@ -74,10 +74,9 @@ pub(super) fn namespace(map: OwnerMap) -> Result<OwnedFd, String> {
 }
 
 /// Starts a process in a new user namespace that does nothing until `go` is closed.
-fn clone_waiting(wait: &OwnedFd, go: &OwnedFd) -> Result<i32, rustix::io::Errno> {
+fn clone_waiting(wait: &OwnedFd) -> Result<i32, rustix::io::Errno> {
     let cloned = clone_and_run(flags::NEWUSER, None, || {
-        let number = go.as_raw_fd().cast_unsigned();
-        if close_range(number, number, CloseMode::Now).is_ok() {
+        if close_all_but(&[wait.as_raw_fd()]).is_ok() {
             let _ = rustix::io::read(wait, &mut [0_u8; 1]);
         }
     })?;

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::child::hard_limit;
 use super::explain::{outside, unreadable};
-use super::spawn::Running;
+use super::running::Running;
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
 use crate::plan::step::{NewRoot, Step};
@@ -84,7 +84,7 @@ pub(super) fn inspect(plan: &Plan, running: &Running, own: &Own) -> Result<(), L
     if !expected.rlimits.is_empty() {
         limits(expected, &process.read("limits", Layer::Rlimits)?)?;
     }
-    if let Some(cgroup) = &running.cgroup {
+    if let Some(cgroup) = &running.tree.cgroup {
         match cgroup.contains(running.target.cast_unsigned()) {
             Ok(true) => {}
             Ok(false) => {

@@ -11,27 +11,32 @@ mod idmap;
 mod inspect;
 mod prepare;
 mod private;
+mod running;
 pub mod seccomp;
 mod spawn;
 mod supervise;
 
 pub(crate) use caller::{
-    duplicate_descriptor, is_root, is_setuid, only_root_writes, open_without_waiting,
-    reaches_files, user_id,
+    duplicate_descriptor, is_reference, is_root, is_setuid, only_root_writes, open_without_waiting,
+    reaches_files, set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
 pub(crate) use facts::surroundings::surroundings;
 pub(crate) use prepare::{CommandLine, prepare};
-pub(crate) use spawn::{Running, spawn};
-pub(crate) use supervise::{Ended, FORWARDED_NAMES, Signals, wait};
+pub(crate) use running::{Ended, Other, Running};
+pub(crate) use spawn::{Manner, spawn};
+pub(crate) use supervise::{FORWARDED_NAMES, Signals, wait};
+
+#[cfg(feature = "tokio")]
+pub(crate) use crate::sys::reactor::watch;
 
 use crate::report::HeldLimit;
 
 /// The limits of a running sandbox's cgroup, as the kernel holds them.
 pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
-    let cgroup = running.cgroup.as_ref();
+    let cgroup = running.cgroup();
     let held = cgroup.map(cgroup::Cgroup::in_force).unwrap_or_default().iter();
     held.map(|limit| HeldLimit {
         limit: limit.limit.to_owned(),

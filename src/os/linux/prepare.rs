@@ -1,10 +1,11 @@
 //! From a plan to a [`Prepared`] sandbox: strings, filters, rules and descriptors. What is
 //! allocated for a launch is allocated here.
 
-use std::ffi::{CString, OsStr};
-use std::os::fd::OwnedFd;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -26,46 +27,64 @@ use crate::sys::exec::StringArray;
 use crate::sys::landlock::RulesetAttributes;
 use crate::sys::mount::attribute;
 
-/// What to run.
-#[derive(Clone, Debug)]
-pub(crate) struct CommandLine {
+/// What to run, and what it gets from this run alone.
+#[derive(Debug, Default)]
+pub(crate) struct CommandLine<'a> {
     /// The program and its arguments; the first is what it is called.
-    pub words: Vec<std::ffi::OsString>,
+    pub words: Vec<OsString>,
     /// Its environment.
-    pub environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where it starts, inside the sandbox; `None`: where the profile says.
+    pub directory: Option<PathBuf>,
+    /// Files that it gets, and at which numbers. The policy's list of descriptors has those
+    /// above 2 too.
+    pub files: Vec<(BorrowedFd<'a>, u32)>,
 }
 
 /// Everything a launch needs, made ready.
 pub(crate) struct Prepared {
     /// What the child does.
     pub(super) program: Program,
-    /// For each step of the child's two programs, which step of the plan it belongs to.
-    pub(super) origins: [Vec<usize>; 2],
-    /// The plan itself, for messages and for looking from outside.
-    pub(super) plan: Plan,
-    /// What is run, for messages.
-    pub(super) command: CommandLine,
     /// What the cgroup is to limit, if one is made.
     pub(super) cgroup: Option<TreeLimits>,
+    /// The lowest descriptor above all that the command gets.
+    pub(super) first_free: i32,
+    /// What outlives the start.
+    pub(super) context: Context,
+}
+
+/// What is needed of a plan and a command as long as the command runs.
+pub(super) struct Context {
+    /// The plan itself, for messages and for looking from outside.
+    pub(super) plan: Arc<Plan>,
+    /// For each step of the child's two programs, which step of the plan it belongs to.
+    pub(super) origins: [Vec<usize>; 2],
+    /// What is run, for messages.
+    pub(super) program: OsString,
     /// Directories that are removed with this.
     _private: PrivateDirectories,
 }
 
 /// Prepares a plan and a command.
-pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, LaunchError> {
+pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prepared, LaunchError> {
     let private = PrivateDirectories::make(plan)?;
-    let (plan, command) = (&private.in_plan(plan), &private.in_command(command));
+    let command = private.in_command(command);
+    let plan = in_directory(private.in_plan(plan), command.directory.as_deref());
     let mut init = Vec::new();
     let mut target = Vec::new();
     let mut origins = [Vec::new(), Vec::new()];
     let mut cgroup = None;
+    let descriptors = |problem| LaunchError::preparing(Layer::Descriptors, problem);
+    let files = Files::of(&plan, &command.files).map_err(descriptors)?;
+    let first_free = files.first_free;
+    let mut files = files.list;
     for (number, step) in plan.steps.iter().enumerate() {
         if let Step::CreateCgroup(limits) = step {
             cgroup = Some(limits.clone());
         }
         let list = if step.actor() == Actor::Target { &mut target } else { &mut init };
         let before = list.len();
-        translate(step, plan, list)
+        translate(step, &plan, &mut files, list)
             .map_err(|problem| LaunchError::preparing(step.layer(), problem))?;
         let added = list.len() - before;
         origins[usize::from(step.actor() == Actor::Target)]
@@ -73,12 +92,13 @@ pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, La
     }
     let strings = |problem| LaunchError::preparing(Layer::Environment, problem);
     let proc = if plan.supervision.pid_namespace { None } else { Some(open_proc()?) };
+    let path = search_path(&command.environment);
     let program = Program {
         init,
         target,
-        candidates: candidates(command).map_err(strings)?,
-        arguments: arguments(command).map_err(strings)?,
-        environment: environment(command).map_err(strings)?,
+        candidates: candidates(&command.words, &path).map_err(strings)?,
+        arguments: arguments(&command.words).map_err(strings)?,
+        environment: environment(&command.environment).map_err(strings)?,
         pid_namespace: plan.supervision.pid_namespace,
         mount_attributes: plan.mount_attributes,
         stack: Stack::new().map_err(|errno| {
@@ -86,14 +106,64 @@ pub(crate) fn prepare(plan: &Plan, command: &CommandLine) -> Result<Prepared, La
         })?,
         proc,
     };
-    let (plan, command) = (plan.clone(), command.clone());
-    Ok(Prepared { program, origins, plan, command, cgroup, _private: private })
+    let name = command.words.into_iter().next().unwrap_or_default();
+    let context = Context { plan, origins, program: name, _private: private };
+    Ok(Prepared { program, cgroup, first_free, context })
+}
+
+/// The plan of a run that starts in another directory.
+fn in_directory(mut plan: Arc<Plan>, directory: Option<&Path>) -> Arc<Plan> {
+    if let Some(directory) = directory {
+        for step in &mut Arc::make_mut(&mut plan).steps {
+            if let Step::ChangeDirectory(path) = step {
+                directory.clone_into(path);
+            }
+        }
+    }
+    plan
+}
+
+/// Files that are put at descriptors of the command's.
+struct Files {
+    /// Copies that lie above every number at which one is put, so that none is overwritten before
+    /// it was put where it belongs.
+    list: Vec<(OwnedFd, u32)>,
+    /// The lowest number above those.
+    first_free: i32,
+}
+
+impl Files {
+    fn of(plan: &Plan, files: &[(BorrowedFd<'_>, u32)]) -> Result<Self, Problem> {
+        let kept = plan.steps.iter().find_map(|step| match step {
+            Step::CloseDescriptors(kept) => kept.iter().max().copied(),
+            _ => None,
+        });
+        if files.is_empty() {
+            return Ok(Self { list: Vec::new(), first_free: 3 });
+        }
+        let highest = files.iter().map(|(_, number)| *number).chain(kept).max().unwrap_or(2);
+        let first_free = i32::try_from(highest)
+            .ok()
+            .and_then(|highest| highest.max(2).checked_add(1))
+            .ok_or_else(|| format!("{highest} is no number of a descriptor"))?;
+        let copy = |(file, number): &(BorrowedFd<'_>, u32)| {
+            let copy = rustix::io::fcntl_dupfd_cloexec(file, first_free).map_err(|errno| {
+                let text = crate::error::errno_text(errno.raw_os_error());
+                format!(
+                    "no descriptor can be put at {number}: fcntl(2): {text}; take lower numbers, \
+                     or raise the limit of open files: ulimit -n"
+                )
+            })?;
+            Ok((copy, *number))
+        };
+        Ok(Self { list: files.iter().map(copy).collect::<Result<_, Problem>>()?, first_free })
+    }
 }
 
 /// What went wrong while preparing a step.
 type Problem = String;
 
-fn open_proc() -> Result<OwnedFd, LaunchError> {
+pub(super) fn open_proc() -> Result<OwnedFd, LaunchError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(c"/proc", flags, Mode::empty()).map_err(|errno| {
         let text = format!("can't open /proc, by which the process tree is found: {errno}");
@@ -121,7 +191,12 @@ fn place(path: &Path) -> Result<Place, Problem> {
 }
 
 /// Turns a step of the plan into the child's; steps of the parent's become none.
-fn translate(step: &Step, plan: &Plan, list: &mut Vec<ChildOp>) -> Result<(), Problem> {
+fn translate(
+    step: &Step,
+    plan: &Plan,
+    files: &mut Vec<(OwnedFd, u32)>,
+    list: &mut Vec<ChildOp>,
+) -> Result<(), Problem> {
     let op = match step {
         Step::CreateCgroup(_) | Step::Clone(_) | Step::StartTarget => return Ok(()),
         Step::MapIds(map) if idmap::is_written_inside(map) => ChildOp::MapIds(idmap::texts(map)),
@@ -145,12 +220,21 @@ fn translate(step: &Step, plan: &Plan, list: &mut Vec<ChildOp>) -> Result<(), Pr
         Step::SetNice(nice) => ChildOp::SetNice(i32::from(*nice)),
         Step::SetAffinity(processors) => ChildOp::SetAffinity(cpu_set(processors)),
         Step::Stdio(Stdin::Inherit) => return Ok(()),
-        Step::Stdio(Stdin::Null) => ChildOp::Stdin(open_null()?),
+        // A run may have a standard input of its own.
+        Step::Stdio(Stdin::Null) if files.iter().any(|(_, number)| *number == 0) => return Ok(()),
+        Step::Stdio(Stdin::Null) => ChildOp::Place { file: open_null()?, number: 0 },
         Step::SetUmask(mask) => ChildOp::SetUmask(*mask),
         Step::ChangeDirectory(path) => ChildOp::ChangeDirectory(host_path(path)?),
         Step::FindProgram => ChildOp::FindProgram,
-        Step::Landlock(rules) => landlock(rules)?,
-        Step::CloseDescriptors(kept) => return close_descriptors(kept, list),
+        Step::Landlock(rules) => landlock(rules, files)?,
+        Step::CloseDescriptors(kept) => {
+            // Nothing that comes later has a descriptor that this could overwrite.
+            for (file, number) in files.drain(..) {
+                let number = i32::try_from(number).map_err(|_| "descriptor out of range")?;
+                list.push(ChildOp::Place { file, number });
+            }
+            return close_descriptors(kept, list);
+        }
         Step::SetRlimit { resource, limit, .. } => {
             ChildOp::SetRlimit { resource: rlimit(*resource), limit: *limit }
         }
@@ -263,8 +347,7 @@ pub(super) fn rlimit(resource: Resource) -> rustix::process::Resource {
     }
 }
 
-fn landlock(rules: &LandlockRules) -> Result<ChildOp, Problem> {
-    use std::os::fd::AsFd;
+fn landlock(rules: &LandlockRules, files: &[(OwnedFd, u32)]) -> Result<ChildOp, Problem> {
     let attributes = RulesetAttributes {
         access_fs: rules.handled_fs,
         access_net: rules.handled_net,
@@ -276,7 +359,7 @@ fn landlock(rules: &LandlockRules) -> Result<ChildOp, Problem> {
         crate::sys::landlock::add_port_rule(ruleset.as_fd(), *port, *access)
             .map_err(|errno| format!("landlock_add_rule(2) for TCP port {port}: {errno}"))?;
     }
-    reopening_terminals(ruleset.as_fd(), rules.handled_fs)?;
+    reopening_terminals(ruleset.as_fd(), rules.handled_fs, files)?;
     // Paths can only be opened in the finished root: the child adds their rules.
     let path = |rule: &crate::plan::step::LandlockPath| {
         let path = host_path(&rule.path)?;
@@ -289,10 +372,17 @@ fn landlock(rules: &LandlockRules) -> Result<ChildOp, Problem> {
 /// Lets a terminal among the standard streams be opened again, as `/dev/stderr` does it: its path
 /// isn't in the sandbox. Not so other files, of which the command may have got only a part of the
 /// rights that opening them anew would give.
-fn reopening_terminals(ruleset: std::os::fd::BorrowedFd<'_>, handled: u64) -> Result<(), Problem> {
+fn reopening_terminals(
+    ruleset: BorrowedFd<'_>,
+    handled: u64,
+    files: &[(OwnedFd, u32)],
+) -> Result<(), Problem> {
     use crate::plan::landlock::access::{IOCTL_DEV, READ_FILE, WRITE_FILE};
     let rights = (READ_FILE | WRITE_FILE | IOCTL_DEV) & handled;
-    for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+    let own = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    for (number, inherited) in (0..).zip(own) {
+        let placed = files.iter().find(|(_, at)| *at == number);
+        let stream = placed.map_or(inherited, |(file, _)| file.as_fd());
         if rustix::termios::isatty(stream) {
             crate::sys::landlock::add_path_rule(ruleset, stream, rights)
                 .map_err(|errno| format!("landlock_add_rule(2) for the terminal: {errno}"))?;
@@ -345,36 +435,37 @@ fn credentials(expected: &Expected) -> Credentials {
 /// Where `PATH` is searched when the sandbox's environment has none.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
+/// Where a program is searched for.
+fn search_path(environment: &[(OsString, OsString)]) -> OsString {
+    let path = environment.iter().find_map(|(key, value)| (key == "PATH").then_some(value));
+    path.cloned().unwrap_or_else(|| DEFAULT_PATH.into())
+}
+
 /// The paths at which the program may be. The search happens inside the sandbox; an empty part of
 /// `PATH` would mean the working directory, which an untrusted tree could plant a program in.
-fn candidates(command: &CommandLine) -> Result<Vec<CString>, Problem> {
-    let name = command.words.first().ok_or("no command was given")?;
+fn candidates(words: &[OsString], path: &OsStr) -> Result<Vec<CString>, Problem> {
+    let name = words.first().ok_or("no command was given")?;
     // The empty name is a path that doesn't exist, not each directory of PATH.
     if name.is_empty() || name.as_bytes().contains(&b'/') {
         return Ok(vec![text(name)?]);
     }
-    let variable = |(key, value): &(std::ffi::OsString, std::ffi::OsString)| {
-        (key == "PATH").then(|| value.clone())
-    };
-    let path = command.environment.iter().find_map(variable);
-    std::env::split_paths(&path.unwrap_or_else(|| DEFAULT_PATH.into()))
+    std::env::split_paths(path)
         .filter(|directory| directory.is_absolute())
         .map(|directory| text(directory.join(name).as_os_str()))
         .collect()
 }
 
-fn arguments(command: &CommandLine) -> Result<StringArray, Problem> {
-    let words = command.words.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
-    Ok(StringArray::new(words))
+fn arguments(words: &[OsString]) -> Result<StringArray, Problem> {
+    Ok(StringArray::new(words.iter().map(|word| text(word)).collect::<Result<_, _>>()?))
 }
 
-fn environment(command: &CommandLine) -> Result<StringArray, Problem> {
-    let entry = |(key, value): &(std::ffi::OsString, std::ffi::OsString)| {
+fn environment(variables: &[(OsString, OsString)]) -> Result<StringArray, Problem> {
+    let entry = |(key, value): &(OsString, OsString)| {
         let mut entry = key.clone();
         entry.push("=");
         entry.push(value);
         text(&entry)
     };
-    let entries = command.environment.iter().map(entry).collect::<Result<_, _>>()?;
+    let entries = variables.iter().map(entry).collect::<Result<_, _>>()?;
     Ok(StringArray::new(entries))
 }

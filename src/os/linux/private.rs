@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::prepare::CommandLine;
 use crate::error::LaunchError;
@@ -56,9 +57,12 @@ impl PrivateDirectories {
     }
 
     /// The plan, with the directories allowed, and the working directory where it is now.
-    pub(super) fn in_plan(&self, plan: &Plan) -> Plan {
-        let mut plan = plan.clone();
-        for step in &mut plan.steps {
+    pub(super) fn in_plan(&self, plan: &Arc<Plan>) -> Arc<Plan> {
+        let mut plan = Arc::clone(plan);
+        if self.directories.is_empty() {
+            return plan;
+        }
+        for step in &mut Arc::make_mut(&mut plan).steps {
             match step {
                 Step::ChangeDirectory(path) => {
                     if let Some(place) = self.place(path) {
@@ -80,8 +84,7 @@ impl PrivateDirectories {
     }
 
     /// The command, whose environment names the directories in the place of what they stand for.
-    pub(super) fn in_command(&self, command: &CommandLine) -> CommandLine {
-        let mut command = command.clone();
+    pub(super) fn in_command<'a>(&self, mut command: CommandLine<'a>) -> CommandLine<'a> {
         for (_, value) in &mut command.environment {
             if let Some(place) = self.place(Path::new(value)) {
                 *value = place.into();

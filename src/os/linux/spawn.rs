@@ -1,7 +1,7 @@
 //! Starting a prepared sandbox: the cgroup, the clone, the id maps, and the look from outside.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -12,101 +12,86 @@ use super::child::ops::ChildOp;
 use super::child::record::{Record, SIZE};
 use super::child::{Channels, enter, has_children};
 use super::prepare::Prepared;
+use super::running::{Running, Tree};
 use super::{explain, idmap, inspect};
 use crate::error::{LaunchError, LaunchFailure};
 use crate::plan::Plan;
+use crate::plan::facts;
 use crate::plan::facts::HostFacts;
 use crate::plan::step::Step;
 use crate::profile::vocabulary::{Layer, Namespace};
 use crate::sys::clone::{Cloned, clone_and_run, flags, has_clone3};
-use crate::sys::signal::{SignalSet, pidfd_kill, set_mask};
-use crate::sys::wait::{Wait, reap};
+use crate::sys::signal::{SignalSet, set_mask};
 
-/// A sandbox whose command runs, or is about to fail at exec.
-pub(crate) struct Running {
-    /// Init's process id, as the launcher sees it.
-    pub(super) pid: i32,
-    /// Stands for init.
-    pub(super) pidfd: OwnedFd,
-    /// From init: the command's end.
-    pub(super) init_channel: OwnedFd,
-    /// From the command: why it couldn't be executed. Ends with a successful exec.
-    pub(super) target_channel: OwnedFd,
-    /// The command's process id, as the launcher sees it.
-    pub(super) target: i32,
-    /// The cgroup, if there is one; removed when dropped.
-    pub(super) cgroup: Option<Cgroup>,
-    /// When the command was let go.
-    pub(super) started: Instant,
-    /// Whether the kernel ends the tree with init.
-    pub(super) pid_namespace: bool,
-    /// Whether what is left of the tree comes to the launcher should init be killed: without a pid
-    /// namespace a process of the same user can do that. A launcher that has children of its own
-    /// can't tell them from the sandbox's, and leaves them alone.
-    pub(super) adopts: bool,
-    /// Whether init was reaped.
-    pub(super) reaped: bool,
-}
-
-/// How long a process may take to die of `SIGKILL` before it is given up.
-pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(10);
-
-impl Drop for Running {
-    /// On every path that doesn't wait for the end: the tree is killed and init reaped.
-    fn drop(&mut self) {
-        if !self.reaped {
-            super::supervise::end_tree(self);
-        }
-    }
+/// How a sandbox is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// Whether it matters what the run uses, beyond what its limits need.
+    pub(crate) accounting: bool,
+    /// Whether this process is there for the run alone, so that every child of its is the run's.
+    pub(crate) exclusive: bool,
 }
 
 /// Starts a prepared sandbox. When this returns, the kernel has confirmed what was planned, and
 /// the command was let go.
 pub(crate) fn spawn(
-    prepared: &mut Prepared,
+    mut prepared: Prepared,
     facts: &HostFacts,
-    accounting: bool,
+    manner: Manner,
 ) -> Result<Running, LaunchError> {
-    let cgroup = make_cgroup(prepared, facts, accounting)?;
+    let cgroup = make_cgroup(&prepared, facts, manner.accounting)?;
     let born_inside = has_clone3();
-    join_by_file(prepared, cgroup.as_ref(), born_inside)?;
+    join_by_file(&mut prepared, cgroup.as_ref(), born_inside)?;
     let (launcher_init, child_init) = channel()?;
     let (launcher_target, child_target) = channel()?;
-    let channels = Channels {
-        init: child_init,
-        target: child_target,
-        launcher: [launcher_init.as_raw_fd(), launcher_target.as_raw_fd()],
-    };
-    let adopts = prepared.program.proc.as_ref().is_some_and(|proc| !has_children(proc))
-        && set_child_subreaper(Some(rustix::process::getpid())).is_ok();
-    let cloned = clone(prepared, cgroup.as_ref().filter(|_| born_inside), &channels)?;
+    let child_target = above(child_target, &prepared)?;
+    let channels = Channels::new(child_init, child_target, &prepared.program);
+    let adopts = manner.exclusive && adopt_orphans(&prepared);
+    let cloned = clone(&prepared, cgroup.as_ref().filter(|_| born_inside), &channels)?;
     drop(channels);
-    let mut running = Running {
+    // Of what was prepared, only what messages need is kept.
+    let context = prepared.context;
+    let tree = Tree {
         pid: cloned.pid,
         pidfd: cloned.pidfd,
-        init_channel: launcher_init,
-        target_channel: launcher_target,
-        target: 0,
+        channel: launcher_init,
         cgroup,
-        started: Instant::now(),
-        pid_namespace: prepared.plan.supervision.pid_namespace,
+        pid_namespace: context.plan.supervision.pid_namespace,
         adopts,
-        reaped: false,
     };
-    if let Some(map) = prepared.plan.steps.iter().find_map(|step| match step {
+    let mut running = Running::new(tree, launcher_target, context);
+    let plan = Arc::clone(&running.context.plan);
+    if let Some(map) = plan.steps.iter().find_map(|step| match step {
         Step::MapIds(map) if !idmap::is_written_inside(map) => Some(map),
         _ => None,
     }) {
-        idmap::write(running.pid, map).map_err(|error| explain::id_map(&error))?;
-        send_word(&running.init_channel)?;
+        idmap::write(running.tree.pid, map).map_err(|error| explain::id_map(&error))?;
+        send_word(&running.tree.channel)?;
     }
     // While the child sets itself up.
-    let own = inspect::Own::look(&prepared.plan)?;
-    running.target = await_ready(prepared, &mut running)?;
-    inspect::inspect(&prepared.plan, &running, &own)?;
-    running.started = Instant::now();
-    send_word(&running.target_channel)?;
+    let own = inspect::Own::look(&plan)?;
+    running.target = await_ready(&mut running)?;
+    inspect::inspect(&plan, &running, &own)?;
+    running.start()?;
     Ok(running)
+}
+
+/// Has what is left of the tree come to this process should init be killed: without a pid
+/// namespace a process of the same user can do that. A process that has children of its own
+/// couldn't tell them from the sandbox's, and leaves them alone.
+fn adopt_orphans(prepared: &Prepared) -> bool {
+    prepared.program.proc.as_ref().is_some_and(|proc| !has_children(proc))
+        && set_child_subreaper(Some(rustix::process::getpid())).is_ok()
+}
+
+/// Moves a descriptor above the numbers at which the command gets its own: there it would be
+/// overwritten.
+fn above(descriptor: OwnedFd, prepared: &Prepared) -> Result<OwnedFd, LaunchError> {
+    match prepared.first_free {
+        3 => Ok(descriptor),
+        first => rustix::io::fcntl_dupfd_cloexec(&descriptor, first)
+            .map_err(|errno| resources(Layer::Descriptors, "fcntl(2)", errno)),
+    }
 }
 
 fn make_cgroup(
@@ -146,13 +131,13 @@ fn join_by_file(
 }
 
 /// A failure for lack of descriptors or memory.
-fn resources(layer: Layer, call: &'static str, errno: Errno) -> LaunchError {
+pub(super) fn resources(layer: Layer, call: &'static str, errno: Errno) -> LaunchError {
     LaunchError {
         layer,
         kind: LaunchFailure::Setup {
             action: "get what a launch needs".to_owned(),
             call,
-            errno: errno.raw_os_error(),
+            errno: facts::Errno(errno.raw_os_error()),
         },
         remedy: match errno {
             Errno::MFILE => Some("raise the limit of open files: ulimit -n".to_owned()),
@@ -182,7 +167,7 @@ fn clone(
     cgroup: Option<&Cgroup>,
     channels: &Channels,
 ) -> Result<Cloned, LaunchError> {
-    let namespaces = prepared.plan.steps.iter().find_map(|step| match step {
+    let namespaces = prepared.context.plan.steps.iter().find_map(|step| match step {
         Step::Clone(namespaces) => Some(namespaces.as_slice()),
         _ => None,
     });
@@ -193,7 +178,7 @@ fn clone(
     let mask = set_mask(SignalSet::ALL).map_err(fail)?;
     let program = &prepared.program;
     let cloned = clone_and_run(
-        clone_flags(&prepared.plan, namespaces),
+        clone_flags(&prepared.context.plan, namespaces),
         cgroup.and_then(Cgroup::clone_into_fd),
         || enter(program, channels),
     );
@@ -220,7 +205,7 @@ fn clone_flags(plan: &Plan, namespaces: &[Namespace]) -> u64 {
     })
 }
 
-fn send_word(channel: &OwnedFd) -> Result<(), LaunchError> {
+pub(super) fn send_word(channel: &OwnedFd) -> Result<(), LaunchError> {
     // A child that died in the meantime makes this fail without a signal (`MSG_NOSIGNAL`); why it
     // died comes from its record.
     match rustix::net::send(channel, b"g", rustix::net::SendFlags::NOSIGNAL) {
@@ -230,12 +215,13 @@ fn send_word(channel: &OwnedFd) -> Result<(), LaunchError> {
 }
 
 /// Waits until the command's process asks to be looked at. Its process id comes from the kernel.
-fn await_ready(prepared: &Prepared, running: &mut Running) -> Result<i32, LaunchError> {
+fn await_ready(running: &mut Running) -> Result<i32, LaunchError> {
     use rustix::event::{PollFd, PollFlags};
+    let Some(exec_channel) = &running.exec_channel else { return Err(lost(running)) };
     loop {
         let mut events = [
-            PollFd::new(&running.target_channel, PollFlags::IN),
-            PollFd::new(&running.init_channel, PollFlags::IN),
+            PollFd::new(exec_channel, PollFlags::IN),
+            PollFd::new(&running.tree.channel, PollFlags::IN),
         ];
         match rustix::event::poll(&mut events, None) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -243,18 +229,18 @@ fn await_ready(prepared: &Prepared, running: &mut Running) -> Result<i32, Launch
         }
         let [target, init] = [events[0].revents(), events[1].revents()];
         if !target.is_empty() {
-            match receive(&running.target_channel) {
-                Some((Record::Ready, pid)) => return Ok(pid),
-                Some((Record::Failed { step, failure }, _)) => {
-                    return Err(explain::step(prepared, 1, step, failure));
+            match receive(exec_channel) {
+                Received::Record(Record::Ready, pid) => return Ok(pid),
+                Received::Record(Record::Failed { step, failure }, _) => {
+                    return Err(explain::step(&running.context, 1, step, failure));
                 }
-                Some((Record::Ended { .. }, _)) | None => {}
+                _ => {}
             }
         }
         if !init.is_empty() {
-            return Err(match receive(&running.init_channel) {
-                Some((Record::Failed { step, failure }, _)) => {
-                    explain::step(prepared, 0, step, failure)
+            return Err(match receive(&running.tree.channel) {
+                Received::Record(Record::Failed { step, failure }, _) => {
+                    explain::step(&running.context, 0, step, failure)
                 }
                 _ => lost(running),
             });
@@ -264,9 +250,7 @@ fn await_ready(prepared: &Prepared, running: &mut Running) -> Result<i32, Launch
 
 /// Why init is gone though it reported nothing.
 fn lost(running: &mut Running) -> LaunchError {
-    let ended = reap(Wait::For(running.pid));
-    running.reaped = true;
-    let status = ended.ok().flatten().map_or(0, |(_, status, _)| status);
+    let status = running.reap_now();
     let how = if libc::WIFSIGNALED(status) {
         format!("was killed by signal {}", libc::WTERMSIG(status))
     } else {
@@ -280,19 +264,30 @@ fn lost(running: &mut Running) -> LaunchError {
     }
 }
 
-/// One record and the process id of who sent it; `None`: the other side is closed.
-pub(super) fn receive(channel: &OwnedFd) -> Option<(Record, i32)> {
+/// What a look into a channel found.
+pub(super) enum Received {
+    /// A record, and the process id of who sent it.
+    Record(Record, i32),
+    /// Nothing yet.
+    Nothing,
+    /// The other side's end.
+    End,
+}
+
+/// Takes one record, if there is one.
+pub(super) fn receive(channel: &OwnedFd) -> Received {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
     let mut bytes = [0_u8; SIZE];
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     loop {
         let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
-        let flags = RecvFlags::CMSG_CLOEXEC;
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
         match rustix::net::recvmsg(channel.as_fd(), &mut parts, &mut ancillary, flags) {
             Ok(received) if received.bytes == SIZE => break,
             Err(Errno::INTR) => {}
-            Ok(_) | Err(_) => return None,
+            Err(Errno::AGAIN) => return Received::Nothing,
+            Ok(_) | Err(_) => return Received::End,
         }
     }
     let sender = ancillary.drain().find_map(|message| match message {
@@ -301,11 +296,8 @@ pub(super) fn receive(channel: &OwnedFd) -> Option<(Record, i32)> {
         }
         _ => None,
     });
-    Some((Record::from_bytes(&bytes)?, sender.unwrap_or(0)))
-}
-
-/// Kills init, which ends a pid namespace.
-pub(super) fn kill_init(running: &Running) {
-    // It may have ended; then there is nothing to kill.
-    let _ = pidfd_kill(running.pidfd.as_fd(), libc::SIGKILL);
+    match Record::from_bytes(&bytes) {
+        Some(record) => Received::Record(record, sender.unwrap_or(0)),
+        None => Received::End,
+    }
 }

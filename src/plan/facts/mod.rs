@@ -23,6 +23,8 @@ impl std::fmt::Display for Errno {
     }
 }
 
+impl std::error::Error for Errno {}
+
 /// Why a host can't give something, and what would change that.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Cause {

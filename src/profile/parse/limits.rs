@@ -11,6 +11,7 @@ use super::scalars;
 use crate::profile::diagnostic::{Problem, quoted};
 use crate::profile::model::{Io, Limits, Setting};
 use crate::profile::units;
+use crate::profile::vocabulary::Overflow;
 
 /// Above every number of processors Linux can be built for (`CONFIG_NR_CPUS`); keeps a range like
 /// `0-4294967295` from being written out.
@@ -31,6 +32,10 @@ pub(super) fn limits(reader: &mut Reader, value: &Value) -> Option<Limits> {
         file_size: fields.spanned("file_size", |r, v| setting(r, v, size)),
         stack: fields.spanned("stack", |r, v| setting(r, v, size)),
         core: fields.spanned("core", |r, v| setting(r, v, size_or_zero)),
+        output: fields.spanned("output", |r, v| setting(r, v, size)),
+        output_overflow: fields.spanned("output_overflow", |r, v| {
+            scalars::word(r, v, "output_overflow", Overflow::NAMES, Overflow::from_name)
+        }),
         io: fields.get("io", io).unwrap_or_default(),
         nice: fields.spanned("nice", |r, v| scalars::integer(r, v, -20..=19)),
     };

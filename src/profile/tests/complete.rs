@@ -37,7 +37,7 @@ pub(super) const EVERY_KEY: &str = r##"{
   "limits": {
     "memory": "512MiB", "swap": 0, "processes": 128, "cpus": 1.5, "cpu_weight": 100,
     "cpuset": "0-3,5", "cpu_time": "10s", "wall_time": "1.5m", "open_files": 1024,
-    "file_size": "1GiB", "stack": "8MiB", "core": 0, "nice": 5,
+    "file_size": "1GiB", "stack": "8MiB", "core": 0, "output": "1MiB", "output_overflow": "kill", "nice": 5,
     "io": {"read_bytes": "10MiB", "write_bytes": "unlimited", "read_operations": 100,
            "write_operations": 50}
   },

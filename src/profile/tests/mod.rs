@@ -15,6 +15,7 @@ mod seccomp;
 mod sections;
 mod strictness;
 mod units;
+mod writing;
 
 use super::diagnostic::{Diagnostic, Located};
 use super::model::Profile;

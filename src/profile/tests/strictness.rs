@@ -130,7 +130,7 @@ fn comments_are_allowed_in_every_object_and_no_other_dollar_key() {
 }
 
 const HELP_ALL: &str = "valid names: version, extends, otherwise, name, description, level, enforcement, user, capabilities, namespaces, filesystem, limits, landlock, network, seccomp, environment, process";
-const HELP_LIMITS: &str = "valid names: memory, swap, processes, cpus, cpu_weight, cpuset, cpu_time, wall_time, open_files, file_size, stack, core, io, nice";
+const HELP_LIMITS: &str = "valid names: memory, swap, processes, cpus, cpu_weight, cpuset, cpu_time, wall_time, open_files, file_size, stack, core, output, output_overflow, io, nice";
 
 #[test]
 fn a_wrong_type_says_what_was_expected_and_what_was_found() {

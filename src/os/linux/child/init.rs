@@ -1,7 +1,7 @@
 //! The sandbox's first process: sets the sandbox up, starts the command, forwards signals, reaps
 //! orphans, and ends with the launcher.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -12,7 +12,7 @@ use super::record::{Call, Failure, Record};
 use super::run::{Runner, send};
 use super::{account, tree};
 use crate::sys;
-use crate::sys::exec::{CloseMode, close_range};
+use crate::sys::exec::close_all_but;
 use crate::sys::signal::SignalSet;
 use crate::sys::wait::{Wait, reap};
 
@@ -32,9 +32,17 @@ pub(crate) struct Channels {
     pub(crate) init: OwnedFd,
     /// The command's, until exec closes it.
     pub(crate) target: OwnedFd,
-    /// The launcher's ends, which the child has copies of: with those open, it would never see
-    /// the launcher's end.
-    pub(crate) launcher: [RawFd; 2],
+    /// Every descriptor that the child needs, these among them, in ascending order.
+    pub(crate) needed: Vec<RawFd>,
+}
+
+impl Channels {
+    pub(crate) fn new(init: OwnedFd, target: OwnedFd, program: &Program) -> Self {
+        let mut needed = program.descriptors();
+        needed.extend([init.as_raw_fd(), target.as_raw_fd()]);
+        needed.sort_unstable();
+        Self { init, target, needed }
+    }
 }
 
 /// Runs the child, and never returns: this is where it is born, with every signal blocked.
@@ -59,10 +67,9 @@ fn start(program: &Program, channels: &Channels) -> Result<Born, ()> {
     // Permissions of what is made in the skeleton are given in full; the command gets back what
     // the caller had.
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
-    for descriptor in channels.launcher {
-        close_range(descriptor.cast_unsigned(), descriptor.cast_unsigned(), CloseMode::Now)
-            .map_err(|errno| fail(channels, Call::CloseRange, errno))?;
-    }
+    // The launcher's ends of the channels, of this run and of others that are starting: with one of
+    // those open, a child would never see the launcher's end. So nothing may sleep before this.
+    close_all_but(&channels.needed).map_err(|errno| fail(channels, Call::CloseRange, errno))?;
     // The caller may ignore SIGCHLD, and then nobody could be waited for; the command inherits
     // this clean state.
     sys::signal::reset_dispositions().map_err(|errno| fail(channels, Call::Sigaction, errno))?;
@@ -108,7 +115,9 @@ fn supervise(program: &Program, channels: &Channels, born: &Born) -> i32 {
     let proc = program.proc.as_ref().map(AsFd::as_fd);
     let account = born.account.as_ref().map(AsFd::as_fd);
     let kept = [Some(channel), Some(signals.as_fd()), proc, account];
-    if let Err(errno) = close_all_but(kept) {
+    let mut kept = kept.map(|descriptor| descriptor.map_or(-1, |open| open.as_raw_fd()));
+    kept.sort_unstable();
+    if let Err(errno) = close_all_but(&kept) {
         fail(channels, Call::CloseRange, errno);
         return FAILED;
     }
@@ -160,18 +169,4 @@ fn handle_signals(signals: &OwnedFd, target: i32) -> Option<i32> {
         }
     }
     ended
-}
-
-/// Closes every descriptor but these.
-fn close_all_but(kept: [Option<BorrowedFd<'_>>; 4]) -> Result<(), Errno> {
-    let mut kept = kept.map(|fd| fd.map_or(u32::MAX, |fd| fd.as_raw_fd().cast_unsigned()));
-    kept.sort_unstable();
-    let mut first = 0;
-    for descriptor in kept {
-        if descriptor > first {
-            close_range(first, descriptor - 1, CloseMode::Now)?;
-        }
-        first = descriptor.saturating_add(1);
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! What the child does, as data: made before the clone, only read after it.
 
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
@@ -73,8 +73,11 @@ pub(crate) enum ChildOp {
     },
     SetCapabilities(u64),
     NoNewPrivs,
-    /// Puts this file at descriptor 0.
-    Stdin(OwnedFd),
+    /// Puts this file at a descriptor of the command's.
+    Place {
+        file: OwnedFd,
+        number: i32,
+    },
     SetUmask(u32),
     ChangeDirectory(CString),
     FindProgram,
@@ -97,6 +100,20 @@ pub(crate) enum ChildOp {
     AwaitInspection,
     Seccomp(Vec<Instruction>),
     Exec,
+}
+
+impl ChildOp {
+    /// Calls `act` with every descriptor that the step needs.
+    fn for_each_descriptor(&self, mut act: impl FnMut(i32)) {
+        match self {
+            Self::JoinCgroup(files) => files.iter().for_each(|file| act(file.as_raw_fd())),
+            Self::Bind { id_map: Some(file), .. }
+            | Self::Place { file, .. }
+            | Self::Landlock { ruleset: file, .. } => act(file.as_raw_fd()),
+            Self::KeepDescriptor(number) => act(*number),
+            _ => {}
+        }
+    }
 }
 
 /// The texts of the maps of one user and one group.
@@ -159,4 +176,18 @@ pub(crate) struct Program {
     pub(crate) stack: Stack,
     /// The host's `/proc`, where there is no pid namespace: init finds its descendants by it.
     pub(crate) proc: Option<OwnedFd>,
+}
+
+impl Program {
+    /// The descriptors that the child needs, in ascending order, the standard ones among them.
+    pub(crate) fn descriptors(&self) -> Vec<i32> {
+        let mut needed = vec![0, 1, 2];
+        for step in self.init.iter().chain(&self.target) {
+            step.for_each_descriptor(|number| needed.push(number));
+        }
+        needed.extend(self.proc.as_ref().map(AsRawFd::as_raw_fd));
+        needed.sort_unstable();
+        needed.dedup();
+        needed
+    }
 }

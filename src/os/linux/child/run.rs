@@ -68,7 +68,9 @@ impl<'a> Runner<'a> {
             ChildOp::SetAffinity(processors) => {
                 rustix::thread::sched_setaffinity(None, processors).in_call(Call::Setaffinity)
             }
-            ChildOp::Stdin(file) => sys::exec::duplicate_onto(file.as_fd(), 0).in_call(Call::Dup),
+            ChildOp::Place { file, number } => {
+                sys::exec::duplicate_onto(file.as_fd(), *number).in_call(Call::Dup)
+            }
             ChildOp::SetUmask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())

@@ -1,6 +1,6 @@
 //! Trying namespaces and mounts for real, in a process that ends right after.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
@@ -14,6 +14,7 @@ use crate::plan::facts::{Cause, HostFacts, Support};
 use crate::plan::step::{IdMap, Ids};
 use crate::profile::vocabulary::Namespace;
 use crate::sys::clone::{clone_and_run, flags, unshare_cgroup, unshare_time};
+use crate::sys::exec::close_all_but;
 use crate::sys::wait::{Wait, reap};
 
 /// The namespaces of a `namespaced` sandbox that are made with the process, besides the user
@@ -204,7 +205,8 @@ fn run(privileged: bool, ids: Ids) -> Outcome {
 
 /// Runs in the new namespaces: nothing is allocated here.
 fn child(maps: Option<&IdMaps>, tell: &OwnedFd) {
-    if maps.is_some_and(|maps| !map(maps, tell)) {
+    let own = close_all_but(&[tell.as_raw_fd()]).is_ok();
+    if !own || maps.is_some_and(|maps| !map(maps, tell)) {
         return;
     }
     let number = |result: Result<(), Errno>| result.err().map_or(0, Errno::raw_os_error);

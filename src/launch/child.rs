@@ -1,0 +1,403 @@
+//! A command that runs in its sandbox, up to its end.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::stdio::{ChildStderr, ChildStdin, ChildStdout};
+use super::{Chosen, outcome, report};
+use crate::error::Error;
+use crate::os::{self, Other, Running};
+use crate::plan::LayerState;
+use crate::profile::vocabulary::Overflow;
+use crate::report::{Ending, HeldLimit, Outcome, Usage};
+
+/// A command that was started in a [`Sandbox`](crate::Sandbox), shaped as [`std::process::Child`].
+///
+/// It stands for the whole tree of processes. **Dropping it kills and reaps the tree**; to let it
+/// go on unattended, see [`Child::detach`]. Limits hold whether somebody waits or not.
+///
+/// As a descriptor ([`AsFd`]) it is a pidfd (`pidfd_open(2)`) that becomes readable when the whole
+/// tree has ended, for any event loop; [`Child::try_wait`] then has the outcome.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use ringfence::{Profile, Sandbox};
+/// let sandbox = Sandbox::new(&Profile::load("untrusted")?)?;
+/// let mut child = sandbox.command("sleep").arg("60").spawn()?;
+/// assert!(child.wait_timeout(Duration::from_millis(10))?.is_none());
+/// child.kill();
+/// assert_eq!(child.wait()?.ending, ringfence::Ending::Killed);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Child {
+    /// Where its standard input is written, if that is a pipe.
+    pub stdin: Option<ChildStdin>,
+    /// Where its standard output is read, if that is a pipe.
+    pub stdout: Option<ChildStdout>,
+    /// Where its standard error is read, if that is a pipe.
+    pub stderr: Option<ChildStderr>,
+    running: Running,
+    chosen: Arc<Chosen>,
+    words: Vec<OsString>,
+    limits: Vec<HeldLimit>,
+    /// The limit that it was ended for from here.
+    exceeded: Option<&'static str>,
+    outcome: Option<Outcome>,
+}
+
+/// The state of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It runs.
+    Running,
+    /// A signal has stopped it; it goes on when it is continued.
+    Stopped {
+        /// The signal's number.
+        signal: u8,
+    },
+    /// It has ended, and all of its tree with it.
+    Ended(Ending),
+}
+
+/// What a command has written, and how it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it wrote to standard output, as far as that was kept.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error, as far as that was kept.
+    pub stderr: Vec<u8>,
+    /// Whether it wrote more than was kept (`limits.output`).
+    pub truncated: bool,
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.running.pidfd().as_fd()
+    }
+}
+
+impl AsRawFd for Child {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl Child {
+    pub(super) fn new(
+        running: Running,
+        chosen: Arc<Chosen>,
+        words: Vec<OsString>,
+        [stdin, stdout, stderr]: [Option<OwnedFd>; 3],
+    ) -> Self {
+        let limits = os::limits_in_force(&running);
+        Self {
+            stdin: stdin.map(ChildStdin::from),
+            stdout: stdout.map(ChildStdout::from),
+            stderr: stderr.map(ChildStderr::from),
+            running,
+            chosen,
+            words,
+            limits,
+            exceeded: None,
+            outcome: None,
+        }
+    }
+
+    /// The command's process id, as this process sees it. Once the command has ended, another
+    /// process may have it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.running.target()
+    }
+
+    /// How far each layer holds.
+    #[must_use]
+    pub fn layers(&self) -> &[LayerState] {
+        &self.chosen.plan.layers
+    }
+
+    /// What the user should know of the run, one line each.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.chosen.plan.notes
+    }
+
+    /// What it does now.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn state(&mut self) -> Result<State, Error> {
+        Ok(match (self.try_wait()?, self.running.stopped()) {
+            (Some(outcome), _) => State::Ended(outcome.ending),
+            (None, Some(signal)) => State::Stopped { signal },
+            (None, None) => State::Running,
+        })
+    }
+
+    /// The outcome, if the tree has ended.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn try_wait(&mut self) -> Result<Option<Outcome>, Error> {
+        self.wait_timeout(Duration::ZERO)
+    }
+
+    /// Waits for the end of the whole tree. Standard input, if it is a pipe, is closed first, or
+    /// the command might wait for ever.
+    ///
+    /// # Errors
+    /// [`Error::Launch`]: a process of the tree can't be killed, or the system lacks memory. The
+    /// command's own failure isn't an error, but an outcome.
+    pub fn wait(&mut self) -> Result<Outcome, Error> {
+        drop(self.stdin.take());
+        loop {
+            if let Some(outcome) = self.turn(&mut [], None)? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Waits for the end of the whole tree, but not longer than that; `None`: it hasn't ended.
+    /// What [`limits.wall_time`](crate::Command::wall_time) is to the command, this is to the
+    /// caller: the command goes on.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn wait_timeout(&mut self, time: Duration) -> Result<Option<Outcome>, Error> {
+        let deadline = Instant::now().checked_add(time);
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if let Some(outcome) = self.turn(&mut [], left)? {
+                return Ok(Some(outcome));
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits for the end of the whole tree, and collects what it writes to pipes. Both are read at
+    /// once, and not more is kept than `limits.output` says.
+    ///
+    /// # Errors
+    /// As [`Child::wait`], and [`Error::Io`] where a pipe can't be read.
+    pub fn wait_with_output(mut self) -> Result<Output, Error> {
+        drop(self.stdin.take());
+        let mut out = Captured::new(self.stdout.take().map(OwnedFd::from))?;
+        let mut err = Captured::new(self.stderr.take().map(OwnedFd::from))?;
+        let mut outcome = None;
+        while outcome.is_none() || out.is_open() || err.is_open() {
+            self.collect([&mut out, &mut err], &mut outcome)?;
+        }
+        let outcome = outcome.ok_or(Error::Ended)?;
+        let truncated = out.truncated || err.truncated;
+        Ok(Output { outcome, stdout: out.bytes, stderr: err.bytes, truncated })
+    }
+
+    /// Sleeps until there is something to be read, or the tree has ended, and reads.
+    fn collect(
+        &mut self,
+        streams: [&mut Captured; 2],
+        outcome: &mut Option<Outcome>,
+    ) -> Result<(), Error> {
+        let mut others: Vec<_> =
+            streams.iter().filter_map(|stream| stream.pipe.as_ref()).map(Other::readable).collect();
+        match outcome {
+            // What the tree has written is in the pipes: nothing is waited for any more.
+            Some(_) => {}
+            None => *outcome = self.turn(&mut others, None)?,
+        }
+        drop(others);
+        let ended = outcome.is_some();
+        for stream in streams {
+            self.read(stream).map_err(|source| Error::Io {
+                action: "read what the command writes".to_owned(),
+                source,
+            })?;
+            if ended {
+                // Nobody is left who could write.
+                stream.pipe = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all that is in a pipe now.
+    fn read(&mut self, stream: &mut Captured) -> std::io::Result<()> {
+        let mut buffer = [0; 64 * 1024];
+        while let Some(pipe) = &mut stream.pipe {
+            match pipe.read(&mut buffer) {
+                Ok(0) => stream.pipe = None,
+                Ok(count) => self.keep(stream, &buffer[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what was read up to the limit; what happens beyond is for the profile to say.
+    pub(super) fn keep(&mut self, stream: &mut Captured, bytes: &[u8]) {
+        let limit = self.chosen.policy.output.map(usize::try_from);
+        let limit = limit.and_then(Result::ok).unwrap_or(usize::MAX);
+        let kept = bytes.len().min(limit.saturating_sub(stream.bytes.len()));
+        stream.bytes.extend_from_slice(&bytes[..kept]);
+        stream.truncated |= kept < bytes.len();
+        let over = self.chosen.policy.output_overflow == Overflow::Kill;
+        if stream.truncated && over && self.exceeded.is_none() {
+            self.exceeded = Some("output");
+            self.running.kill();
+        }
+    }
+
+    /// Deals with what has happened; sleeps for it at most as long as `timeout`.
+    fn turn(
+        &mut self,
+        others: &mut [Other<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<Option<Outcome>, Error> {
+        if self.outcome.is_none() && self.running.turn(others, timeout)? {
+            let ended = self.running.finish()?;
+            let ending = match self.exceeded {
+                Some(limit) => Ending::Limit { limit: limit.to_owned(), signal: 9 },
+                None => outcome::classify(&ended, &self.chosen.plan),
+            };
+            let limits = std::mem::take(&mut self.limits);
+            self.outcome = Some(report(&self.chosen, &self.words, limits, &ended, ending));
+        }
+        Ok(self.outcome.clone())
+    }
+
+    /// Sends the command a signal, as `kill(2)` would: only the command's first process gets it.
+    ///
+    /// # Errors
+    /// [`Error::Ended`]: nobody is left to be told.
+    pub fn signal(&mut self, signal: Signal) -> Result<(), Error> {
+        self.while_it_runs()?;
+        self.running.signal(signal.0);
+        Ok(())
+    }
+
+    /// Asks the command to end (`SIGTERM`); after the profile's `process.grace`, the whole tree is
+    /// killed.
+    ///
+    /// # Errors
+    /// [`Error::Ended`]: it has ended already.
+    pub fn terminate(&mut self) -> Result<(), Error> {
+        self.while_it_runs()?;
+        self.running.terminate();
+        Ok(())
+    }
+
+    /// Kills the whole tree, at once. Does nothing to one that has ended.
+    pub fn kill(&mut self) {
+        if self.outcome.is_none() {
+            self.running.kill();
+        }
+    }
+
+    fn while_it_runs(&mut self) -> Result<(), Error> {
+        match self.try_wait()? {
+            None => Ok(()),
+            Some(_) => Err(Error::Ended),
+        }
+    }
+
+    /// What the run has used so far; of a run that has ended, what it used in all.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        match &self.outcome {
+            Some(outcome) => outcome.usage.unwrap_or_default(),
+            None => outcome::usage_so_far(&self.running),
+        }
+    }
+
+    /// Lets the command go on unattended: a thread waits for its end and cleans up after it. All
+    /// limits hold, and it still ends with this process.
+    pub fn detach(mut self) {
+        let name = "ringfence-detached".to_owned();
+        // Without a thread, the child is dropped with the closure, and the tree ends: nothing may
+        // run that nobody reaps.
+        let _ = std::thread::Builder::new().name(name).spawn(move || {
+            let _ = self.wait();
+        });
+    }
+}
+
+/// What was read from a pipe.
+#[derive(Default)]
+pub(super) struct Captured {
+    pipe: Option<std::fs::File>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) truncated: bool,
+}
+
+impl Captured {
+    fn new(pipe: Option<OwnedFd>) -> Result<Self, Error> {
+        let pipe = pipe.map(std::fs::File::from);
+        if let Some(pipe) = &pipe {
+            os::set_nonblocking(pipe).map_err(|source| Error::Io {
+                action: "prepare to read what the command writes".to_owned(),
+                source,
+            })?;
+        }
+        Ok(Self { pipe, bytes: Vec::new(), truncated: false })
+    }
+
+    fn is_open(&self) -> bool {
+        self.pipe.is_some()
+    }
+}
+
+/// A signal, by its number (`signal(7)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Signal(i32);
+
+impl Signal {
+    /// `SIGHUP`
+    pub const HUP: Self = Self(1);
+    /// `SIGINT`
+    pub const INT: Self = Self(2);
+    /// `SIGQUIT`
+    pub const QUIT: Self = Self(3);
+    /// `SIGKILL`
+    pub const KILL: Self = Self(9);
+    /// `SIGUSR1`
+    pub const USR1: Self = Self(10);
+    /// `SIGUSR2`
+    pub const USR2: Self = Self(12);
+    /// `SIGALRM`
+    pub const ALRM: Self = Self(14);
+    /// `SIGTERM`
+    pub const TERM: Self = Self(15);
+    /// `SIGCONT`
+    pub const CONT: Self = Self(18);
+    /// `SIGSTOP`
+    pub const STOP: Self = Self(19);
+    /// `SIGTSTP`
+    pub const TSTP: Self = Self(20);
+    /// `SIGWINCH`
+    pub const WINCH: Self = Self(28);
+
+    /// The signal with this number; `None`: there is none (they go from 1 to 64).
+    #[must_use]
+    pub const fn from_number(number: i32) -> Option<Self> {
+        if number >= 1 && number <= 64 { Some(Self(number)) } else { None }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+}
