@@ -100,11 +100,15 @@ fn make_cgroup(
     accounting: bool,
 ) -> Result<Option<Cgroup>, LaunchError> {
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
-    // A launcher that was killed could not remove its own.
-    sweep(facts.cgroup.parents(), &Roots::default());
     // Init counts as a process of the sandbox.
     let request = Request { limits, extra_processes: 1, accounting };
-    let created = Cgroup::create(&facts.cgroup, &request, &Roots::default());
+    let create = || Cgroup::create(&facts.cgroup, &request, &Roots::default());
+    let created = create().or_else(|error| {
+        // What killed launchers could not remove counts where there may be only so many. It is
+        // cleared away while a command runs, but now it may be in the way.
+        let removed = sweep(facts.cgroup.parents(), &Roots::default());
+        if removed.is_empty() { Err(error) } else { create() }
+    });
     created.map(Some).map_err(|error| explain::cgroup(&error))
 }
 
