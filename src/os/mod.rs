@@ -7,9 +7,9 @@ pub mod linux;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    CommandLine, Ended, FORWARDED_NAMES, Manner, Other, Running, Signals, copy_inherited,
-    duplicate_descriptor, facts, home_of, is_reference, is_root, is_setuid, limits_in_force,
-    memory_of_length, only_root_writes, open_without_waiting, prepare, reaches_files, seal_memory,
+    CommandLine, Ended, FORWARDED_NAMES, Manner, Other, Running, Signals, Unopened, append_to,
+    clocks, copy_inherited, duplicate_descriptor, facts, home_of, is_reference, is_root, is_setuid,
+    limits_in_force, memory_of_length, open_by_steps, prepare, reaches_files, seal_memory,
     set_nonblocking, spawn, surroundings, sweep, user_id, wait,
 };
 
@@ -17,4 +17,4 @@ pub(crate) use linux::{
 pub(crate) use linux::watch;
 
 #[cfg(target_os = "linux")]
-pub use linux::Effort;
+pub use linux::{Effort, Happened};
