@@ -26,7 +26,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ringfence::{Child, Outcome, Profile, Sandbox, Stdio};
+use ringfence::{Outcome, Profile, Sandbox, Stdio};
 use serde::Deserialize;
 
 /// How long a log may be.
@@ -86,7 +86,7 @@ fn run_job() -> Result<bool, Box<dyn Error>> {
         }
         let log = logs.join(format!("{number:02}-{}.log", step.name));
         let (outcome, cut) = run_step(&sandbox, step, &log)?;
-        failed = !outcome.success();
+        failed = !outcome.success() || cut;
         summarize(step, &outcome, cut, &log);
     }
     Ok(!failed)
@@ -115,35 +115,41 @@ fn run_step(sandbox: &Sandbox, step: &Step, log: &Path) -> Result<(Outcome, bool
     let mut child = command.spawn()?;
     // The command holds ends of the pipe for another run: with them open, it would have no end.
     drop(command);
-    let cut = write_log(reader, log, &mut child)?;
-    Ok((child.wait()?, cut))
+    std::thread::scope(|scope| {
+        let logger = scope.spawn(|| write_log(reader, log));
+        // By its end or its limit; nothing of the step is left then that could write to the pipe.
+        let outcome = child.wait()?;
+        let cut = logger.join().map_err(|_| "the log's writer has failed")??;
+        Ok((outcome, cut))
+    })
 }
 
-/// Copies what a step writes to its log, and ends a step that writes too much.
-fn write_log(reader: PipeReader, log: &Path, child: &mut Child) -> Result<bool, Box<dyn Error>> {
+/// Copies what a step writes to its log, as far as it may; whether there was more. Who writes on is
+/// told by `SIGPIPE`.
+fn write_log(reader: PipeReader, log: &Path) -> std::io::Result<bool> {
     let mut file = File::create(log)?;
     let mut limited = reader.take(LOG_BYTES);
     std::io::copy(&mut limited, &mut file)?;
     let cut = limited.into_inner().read(&mut [0])? > 0;
     if cut {
-        child.kill();
-        writeln!(file, "\n(the log is full: the step was ended)")?;
+        writeln!(file, "\n(the log is full)")?;
     }
     Ok(cut)
 }
 
 fn summarize(step: &Step, outcome: &Outcome, cut: bool, log: &Path) {
     let usage = outcome.usage.unwrap_or_default();
-    let word = if outcome.success() { "ok" } else { "failed" };
+    let success = outcome.success() && !cut;
+    let word = if success { "ok" } else { "failed" };
     let time = usage.wall_seconds.as_secs_f64();
     let memory = usage.peak_memory_bytes.unwrap_or(usage.peak_resident_bytes) / 1024;
     println!("{word:<8} {} ({time:.2} s, {memory} KiB)", step.name);
     if cut {
         println!("         it wrote more than {LOG_BYTES} bytes");
-    } else if !outcome.success() {
+    } else if !success {
         println!("         {}", outcome.ending);
     }
-    if !outcome.success() {
+    if !success {
         println!("         see {}", log.display());
     }
 }

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// An empty root, into which the profile puts what is needed.
 fn minimal(project: &Path) -> Result<(), Box<dyn Error>> {
-    let profile = with_system(Profile::new(Level::Namespaced).root_minimal())
+    let profile = with_system(Profile::new(Level::Namespaced).root_minimal(), SYSTEM)
         .bind(project, "/project", Access::ReadOnly)
         .bind(project.join("out"), "/project/out", Access::ReadWrite)
         .hide("/project/.env")
@@ -64,30 +64,28 @@ fn of_a_directory(project: &Path) -> Result<(), Box<dyn Error>> {
         fs::create_dir(root.join(directory))?;
     }
     fs::write(root.join("etc/ld.so.cache"), "")?;
+    // Where `/bin` is a link into `/usr`, so it is in there. All else is mounted, and for that needs
+    // a place: nothing is made in a directory of the host.
+    let mut mounted = Vec::new();
     for path in SYSTEM {
-        // Mounts need a place that is there: nothing is made in a directory of the host.
         let (host, place) = (Path::new(path), root.join(path.trim_start_matches('/')));
         match fs::read_link(host) {
             Ok(target) => std::os::unix::fs::symlink(target, place)?,
-            Err(_) if host.is_dir() && !place.exists() => fs::create_dir(place)?,
-            Err(_) => {}
+            Err(_) => {
+                if host.is_dir() && !place.exists() {
+                    fs::create_dir(place)?;
+                }
+                mounted.push(path);
+            }
         }
     }
-    let profile = with_system(Profile::new(Level::Namespaced).root_directory(&root));
+    let profile = with_system(Profile::new(Level::Namespaced).root_directory(&root), mounted);
     let sandbox = Sandbox::new(&profile)?;
     try_all("directory", &sandbox, &["cat /motd", "echo x > /motd", "ls /project"])
 }
 
-fn with_system(profile: Profile) -> Profile {
-    SYSTEM
-        .into_iter()
-        .filter(|path| Path::new(path).exists() && !Path::new(path).is_symlink())
-        .fold(link_system(profile), Profile::read_only)
-}
-
-/// In an empty root, `/bin` and the like are made by the mounts, links or not.
-fn link_system(profile: Profile) -> Profile {
-    profile
+fn with_system<'a>(profile: Profile, paths: impl IntoIterator<Item = &'a str>) -> Profile {
+    paths.into_iter().filter(|path| Path::new(path).exists()).fold(profile, Profile::read_only)
 }
 
 fn try_all(title: &str, sandbox: &Sandbox, scripts: &[&str]) -> Result<(), Box<dyn Error>> {

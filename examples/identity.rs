@@ -18,14 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plain = Profile::new(Level::UserBased);
     show("default", &plain)?;
 
-    // A user and group of choice take root's privileges. To others, it is refused with the reason.
-    let chosen = plain.clone().set("user", "1234:2345");
-    match show("1234:2345", &chosen) {
-        Ok(()) => {}
-        Err(error) => println!("1234:2345: {error}"),
-    }
+    // Numbers of choice: for root, these are what the host sees as well. For others, they mean
+    // something inside only, and files that are made belong to the caller.
+    show("1234:2345", &plain.clone().set("user", "1234:2345"))?;
 
-    // One capability of forty may stay: as root, it counts on the host.
+    // One capability of forty may stay: root's counts on the host, that of others only for what
+    // belongs to their user namespace.
     let keeping = plain.set("capabilities.keep", vec!["CAP_NET_BIND_SERVICE"]);
     show("one capability", &keeping)?;
     Ok(())

@@ -17,7 +17,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let profile = Profile::new(Level::Namespaced)
         .network(NetworkMode::Loopback)
         .set("namespaces.time", true)
-        .set("process.hostname", "inside");
+        .set("process.hostname", "inside")
+        .set("process.cwd", "/");
     compare("all", &Sandbox::new(&profile)?)?;
 
     // Each can be left out by its name. With the host's processes and network, the command is as

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rule = |action: &str| {
         json!([{
             "calls": ["fchmodat"],
-            "arguments": [{ "index": 2, "op": "masked-eq", "mask": "0o20", "value": "0o20" }],
+            "arguments": [{ "index": 2, "op": "masked-eq", "mask": 0o20, "value": 0o20 }],
             "action": action,
         }])
     };
@@ -32,8 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     show("by argument", &basic.clone().set("seccomp.rules", rule("EOPNOTSUPP")), script)?;
 
     // A kill shows as what was denied.
-    let kill = basic.set("seccomp.deny", vec!["mkdir", "mkdirat"]).set("seccomp.default", "kill");
-    show("killed", &kill, "exec mkdir x")?;
+    let kill = json!([{ "calls": ["mkdir", "mkdirat"], "action": "kill" }]);
+    show("killed", &basic.set("seccomp.rules", kill), "exec mkdir x")?;
     Ok(())
 }
 
