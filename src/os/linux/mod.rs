@@ -18,13 +18,15 @@ mod supervise;
 mod trusted;
 
 pub(crate) use caller::{
-    duplicate_descriptor, is_reference, is_root, is_setuid, reaches_files, set_nonblocking, user_id,
+    append_to, clocks, duplicate_descriptor, is_reference, is_root, is_setuid, reaches_files,
+    set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
 pub(crate) use facts::surroundings::surroundings;
 pub(crate) use prepare::{CommandLine, prepare};
+pub use running::Happened;
 pub(crate) use running::{Ended, Other, Running};
 pub(crate) use spawn::{Manner, spawn};
 pub(crate) use supervise::{FORWARDED_NAMES, Signals, wait};

@@ -126,6 +126,8 @@ pub(crate) struct Running {
     failure: Option<LaunchError>,
     timed_out: bool,
     killed: bool,
+    /// What nobody was told yet.
+    happened: Vec<Happened>,
     patience: Patience,
     guard: Option<Guard>,
     ended: bool,
@@ -140,6 +142,29 @@ struct Told {
     status: Option<i32>,
     /// Bytes read and written.
     transferred: Option<(u64, u64)>,
+}
+
+/// What happens to a run while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// The command was executed.
+    Executed,
+    /// A signal has stopped the command.
+    Stopped {
+        /// Its number.
+        signal: u8,
+    },
+    /// It goes on.
+    Continued,
+    /// A signal was handed on to it.
+    Signal {
+        /// Its number.
+        signal: u8,
+    },
+    /// The wall-clock limit was reached.
+    TimeUp,
+    /// The whole tree is killed.
+    Killed,
 }
 
 /// What happens next for want of time.
@@ -208,6 +233,7 @@ impl Running {
             failure: None,
             timed_out: false,
             killed: false,
+            happened: Vec::new(),
             patience: Patience::Endless,
             guard: None,
             ended: false,
@@ -228,6 +254,11 @@ impl Running {
             Some(channel) => send_word(channel),
             None => Ok(()),
         }
+    }
+
+    /// What has happened since this was asked last.
+    pub(crate) fn take_happened(&mut self) -> Vec<Happened> {
+        std::mem::take(&mut self.happened)
     }
 
     /// The command's process id, as the launcher sees it.
@@ -278,6 +309,7 @@ impl Running {
     /// Ends every process, now.
     pub(crate) fn kill(&mut self) {
         self.killed = true;
+        self.happened.push(Happened::Killed);
         self.tree.ask_to_end();
         self.patience = Patience::KillWithoutInitAt(Instant::now() + INIT_PATIENCE);
     }
@@ -367,10 +399,12 @@ impl Running {
 
     fn hear_of_exec(&mut self) {
         // Ended without a word, as exec closes it: the command runs.
-        if let Some(channel) = self.exec_channel.take()
-            && let Received::Record(Record::Failed { step, failure }, _) = receive(&channel)
-        {
-            self.failure = Some(explain::step(&self.context, 1, step, failure));
+        let Some(channel) = self.exec_channel.take() else { return };
+        match receive(&channel) {
+            Received::Record(Record::Failed { step, failure }, _) => {
+                self.failure = Some(explain::step(&self.context, 1, step, failure));
+            }
+            _ => self.happened.push(Happened::Executed),
         }
     }
 
@@ -398,6 +432,7 @@ impl Running {
             }
             Patience::AskAt(at) if now >= at => {
                 self.timed_out = true;
+                self.happened.push(Happened::TimeUp);
                 self.terminate();
             }
             _ => {}
