@@ -102,7 +102,8 @@ fn make_cgroup(
     // A launcher that was killed could not remove its own.
     sweep(facts.cgroup.parents(), &Roots::default());
     // Init counts as a process of the sandbox.
-    let request = Request { limits, extra_processes: 1, accounting };
+    let cpu_time = prepared.context.plan.supervision.cpu_time.is_some();
+    let request = Request { limits, extra_processes: 1, accounting, cpu_time };
     let created = Cgroup::create(&facts.cgroup, &request, &Roots::default());
     created.map(Some).map_err(|error| explain::cgroup(&error))
 }
