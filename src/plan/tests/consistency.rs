@@ -105,7 +105,12 @@ fn evidence(layer: Layer, policy: &Policy, plan: &Plan) -> bool {
         Layer::NetworkNamespace => {
             let loopback = policy.network == NetworkMode::Loopback;
             let up = has(plan, |step| *step == Step::LoopbackUp);
-            made(Namespace::Network) && up == loopback && policy.network != NetworkMode::Host
+            let begun = has(plan, |step| *step == Step::BeginNetwork);
+            made(Namespace::Network)
+                && up == loopback
+                && policy.network != NetworkMode::Host
+                && begun == made(Namespace::Pid)
+                && begun == has(plan, |step| *step == Step::JoinNetwork)
         }
         Layer::CgroupNamespace => has(plan, |step| *step == Step::NewCgroupNamespace),
         Layer::TimeNamespace => made(Namespace::Time),
@@ -251,6 +256,8 @@ fn privileges(host: &HostFacts, plan: &Plan) -> Result<(), String> {
                 Step::DropBoundingSet(_) | Step::LockSecurebits(_) => &[CAP_SETPCAP],
                 Step::Clone(namespaces) if namespaces.is_empty() => &[],
                 Step::Clone(_)
+                | Step::BeginNetwork
+                | Step::JoinNetwork
                 | Step::SetHostname(_)
                 | Step::LoopbackUp
                 | Step::NewCgroupNamespace
