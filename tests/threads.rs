@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringfence::{Ending, Profile, Sandbox, Stdio};
 
@@ -39,6 +39,10 @@ fn sixteen_threads_spawn_while_others_allocate_and_change_the_environment() {
         Sandbox::new(&profile).unwrap()
     });
     profile[1].command("true").status().unwrap();
+    // Neither a program that ignores SIGCHLD, for which the kernel reaps, nor one that waits for any
+    // child takes an outcome away.
+    // SAFETY: ignoring a signal runs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     let before = held();
     let stop = AtomicBool::new(false);
     let next = AtomicUsize::new(0);
@@ -55,6 +59,13 @@ fn sixteen_threads_spawn_while_others_allocate_and_change_the_environment() {
             while !stop.load(Ordering::Relaxed) {
                 kept.push(vec![1_u8; 100_000]);
                 kept.truncate(50);
+            }
+        });
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let any = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+                assert_eq!(any.map(|_| ()), Err(rustix::io::Errno::CHILD));
+                std::thread::sleep(Duration::from_micros(100));
             }
         });
         let workers: Vec<_> = (0..THREADS)
@@ -75,6 +86,11 @@ fn sixteen_threads_spawn_while_others_allocate_and_change_the_environment() {
         }
         stop.store(true, Ordering::Relaxed);
     });
+    // The end of a scope comes a moment before the threads' own.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while held() != before && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert_eq!(held(), before);
     // Nobody is left who could be waited for, of whatever kind.
     let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();

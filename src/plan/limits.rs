@@ -3,6 +3,7 @@
 use super::build::Builder;
 use super::facts::cgroup::{Controller, Support};
 use super::facts::{Cause, Resource};
+use super::identity::CAP_SYS_NICE;
 use super::step::Step;
 use crate::policy::limits::{IoLimits, TreeLimits};
 use crate::profile::units::format_size;
@@ -195,15 +196,47 @@ fn rlimits(builder: &mut Builder<'_>) {
             add_limit(builder, Step::SetRlimit { resource, limit, layer });
         }
     }
-    if let Some(nice) = nice {
+    let too_low = nice.and_then(|nice| too_low(builder, nice));
+    if let (Some(nice), None) = (nice, &too_low) {
         names.push("nice");
         builder.steps.push(Step::SetNice(nice));
     }
-    if names.is_empty() {
-        builder.nothing_to_enforce(layer, "no limits of single processes are asked for");
-    } else {
-        builder.enforced(layer, format!("setrlimit(2): {}", names.join(", ")));
+    let mechanism = format!("setrlimit(2): {}", names.join(", "));
+    match too_low {
+        None if names.is_empty() => {
+            builder.nothing_to_enforce(layer, "no limits of single processes are asked for");
+        }
+        None => builder.enforced(layer, mechanism),
+        Some(cause) if names.is_empty() => builder.missing(layer, cause),
+        Some(cause) => builder.fallback(layer, mechanism, cause),
     }
+}
+
+/// Why a niceness can't be set: one below the caller's own is a privilege over the whole host,
+/// which a user namespace doesn't give (`can_nice` in kernel/sched/syscalls.c).
+fn too_low(builder: &Builder<'_>, nice: i8) -> Option<Cause> {
+    let (own, lowest) = builder.facts.caller.niceness?;
+    let in_namespace = builder.namespaces.contains(&Namespace::User);
+    let privileged = builder.facts.caller.has(CAP_SYS_NICE) && !in_namespace;
+    if privileged || i32::from(nice) >= own.min(lowest) {
+        return None;
+    }
+    let why = if builder.facts.caller.has(CAP_SYS_NICE) {
+        "which CAP_SYS_NICE doesn't do from inside of a user namespace"
+    } else {
+        "without CAP_SYS_NICE"
+    };
+    Some(Cause::new(
+        format!(
+            "limits.nice: {nice} is below the caller's {own}, and below {lowest}, the lowest that \
+             RLIMIT_NICE allows, {why}"
+        ),
+        format!(
+            "set limits.nice to {} or more, raise the limit (\"nice\" in limits.conf(5)), or start \
+             ringfence as root without a user namespace",
+            own.min(lowest)
+        ),
+    ))
 }
 
 /// Adds a limit, lowered to what the caller itself is held to: raising it would need a privilege,

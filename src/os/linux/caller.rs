@@ -1,8 +1,6 @@
 //! Who calls, and what that user has to be careful of.
 
-use std::fs::Metadata;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The real user id.
@@ -20,39 +18,6 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn is_setuid() -> bool {
     use rustix::process::{getegid, geteuid, getgid, getuid};
     getuid() != geteuid() || getgid() != getegid() || crate::sys::exec::started_with_more_rights()
-}
-
-/// Makes sure that a file can be written by root alone, and can't be replaced by another: the
-/// same must hold of every directory above it (a sticky one keeps others from replacing it).
-///
-/// # Errors
-/// Who else can write.
-pub(crate) fn only_root_writes(path: &Path, file: &Metadata) -> Result<(), String> {
-    writers(file, false)?;
-    for directory in path.ancestors().skip(1) {
-        let metadata = std::fs::metadata(directory)
-            .map_err(|error| format!("{} can't be looked at: {error}", directory.display()))?;
-        writers(&metadata, true).map_err(|who| format!("{who}, by {},", directory.display()))?;
-    }
-    Ok(())
-}
-
-fn writers(metadata: &Metadata, directory: bool) -> Result<(), String> {
-    const STICKY: u32 = 0o1000;
-    let mode = metadata.mode();
-    if metadata.uid() != 0 {
-        return Err(format!("user {}", metadata.uid()));
-    }
-    if directory && mode & STICKY != 0 {
-        return Ok(());
-    }
-    if mode & 0o002 != 0 {
-        return Err("everybody".to_owned());
-    }
-    if mode & 0o020 != 0 && metadata.gid() != 0 {
-        return Err(format!("group {}", metadata.gid()));
-    }
-    Ok(())
 }
 
 /// Another descriptor for what a descriptor of the caller's stands for, if it can be written to.
@@ -94,12 +59,33 @@ pub(crate) fn set_nonblocking(pipe: impl AsFd) -> std::io::Result<()> {
     Ok(rustix::fs::fcntl_setfl(&pipe, flags)?)
 }
 
-/// Opens a file for reading, be it a pipe that nobody writes to, and never as a terminal of ours.
+/// Opens a file to add lines to it, which is made if it isn't there. A link isn't followed: it could
+/// lead to what isn't meant.
 ///
 /// # Errors
 /// As `open(2)`.
-pub(crate) fn open_without_waiting(path: &Path) -> std::io::Result<std::fs::File> {
+pub(crate) fn append_to(path: &Path) -> std::io::Result<std::fs::File> {
     use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+    let flags = OFlags::WRONLY
+        | OFlags::APPEND
+        | OFlags::CREATE
+        | OFlags::CLOEXEC
+        | OFlags::NOCTTY
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))?;
+    rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+    Ok(file.into())
+}
+
+/// The time since 1970, which somebody may set, and the time that nobody can (`clock_gettime(2)`:
+/// `CLOCK_REALTIME`, `CLOCK_MONOTONIC`).
+pub(crate) fn clocks() -> (std::time::Duration, std::time::Duration) {
+    use rustix::time::{ClockId, clock_gettime};
+    let read = |clock| {
+        let time = clock_gettime(clock);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        std::time::Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+    };
+    (read(ClockId::Realtime), read(ClockId::Monotonic))
 }

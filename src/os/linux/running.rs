@@ -25,6 +25,9 @@ use crate::sys::wait::{Usage, Wait, reap};
 /// How long a process may take to die of `SIGKILL` before it is given up.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long init has to end its tree before that is done without it.
+const INIT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The processes of a sandbox, and what ends them.
 pub(super) struct Tree {
     /// Init's process id, as the launcher sees it.
@@ -42,8 +45,15 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Ends every process, now.
-    pub(super) fn kill(&self) {
+    /// Has init kill every other process, now, and end. It reaps them all, so that what they have
+    /// used is known: were init killed, the kernel would end them without an account.
+    fn ask_to_end(&self) {
+        // Init sees it as the launcher's end.
+        let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Write);
+    }
+
+    /// Ends every process, whether init can do its part or not.
+    fn kill(&self) {
         if let Some(cgroup) = &self.cgroup {
             // Gets those too that left the session or the group; init among them. What it can't
             // get dies with init.
@@ -53,9 +63,32 @@ impl Tree {
             // It may have ended; then there is nothing to kill.
             let _ = pidfd_kill(self.pidfd.as_fd(), libc::SIGKILL);
         } else {
-            // Without a pid namespace init has to kill its tree itself: it does so when it sees
-            // that the launcher has let go.
-            let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Write);
+            // Somebody may have stopped it.
+            let _ = pidfd_kill(self.pidfd.as_fd(), libc::SIGCONT);
+        }
+    }
+
+    /// Ends every process, and waits until that is done, or can't be.
+    pub(super) fn end(&self) {
+        self.ask_to_end();
+        if !self.has_ended_in(INIT_PATIENCE) {
+            self.kill();
+            self.has_ended_in(KILL_PATIENCE);
+        }
+    }
+
+    /// Whether init ends in that time.
+    fn has_ended_in(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut events = [PollFd::new(&self.pidfd, PollFlags::IN)];
+            match rustix::event::poll(&mut events, Some(&timespec(left))) {
+                Ok(0) if left.is_zero() => return false,
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return true,
+                Err(_) => return false,
+            }
         }
     }
 
@@ -93,6 +126,8 @@ pub(crate) struct Running {
     failure: Option<LaunchError>,
     timed_out: bool,
     killed: bool,
+    /// What nobody was told yet.
+    happened: Vec<Happened>,
     patience: Patience,
     guard: Option<Guard>,
     ended: bool,
@@ -109,6 +144,29 @@ struct Told {
     transferred: Option<(u64, u64)>,
 }
 
+/// What happens to a run while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// The command was executed.
+    Executed,
+    /// A signal has stopped the command.
+    Stopped {
+        /// Its number.
+        signal: u8,
+    },
+    /// It goes on.
+    Continued,
+    /// A signal was handed on to it.
+    Signal {
+        /// Its number.
+        signal: u8,
+    },
+    /// The wall-clock limit was reached.
+    TimeUp,
+    /// The whole tree is killed.
+    Killed,
+}
+
 /// What happens next for want of time.
 #[derive(Clone, Copy)]
 enum Patience {
@@ -116,8 +174,10 @@ enum Patience {
     Endless,
     /// The command is asked to end.
     AskAt(Instant),
-    /// The tree is killed.
+    /// Init is told to kill the tree.
     KillAt(Instant),
+    /// The tree is killed without init's help.
+    KillWithoutInitAt(Instant),
 }
 
 /// How a run ended, before anybody says what it means.
@@ -153,7 +213,7 @@ impl Drop for Running {
     /// On every path that doesn't wait for the end.
     fn drop(&mut self) {
         if !self.reaped {
-            self.tree.kill();
+            self.tree.end();
             let _ = self.reap();
         }
     }
@@ -173,6 +233,7 @@ impl Running {
             failure: None,
             timed_out: false,
             killed: false,
+            happened: Vec::new(),
             patience: Patience::Endless,
             guard: None,
             ended: false,
@@ -195,6 +256,11 @@ impl Running {
         }
     }
 
+    /// What has happened since this was asked last.
+    pub(crate) fn take_happened(&mut self) -> Vec<Happened> {
+        std::mem::take(&mut self.happened)
+    }
+
     /// The command's process id, as the launcher sees it.
     pub(crate) fn target(&self) -> u32 {
         self.target.cast_unsigned()
@@ -215,6 +281,26 @@ impl Running {
         self.cgroup().map(Cgroup::statistics).unwrap_or_default()
     }
 
+    /// What the command's first process has used so far, and the children it has waited for.
+    pub(crate) fn own_usage(&self) -> Usage {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.target));
+        let (stat, status) = (read("stat").unwrap_or_default(), read("status").unwrap_or_default());
+        // The name in parentheses may contain anything; the third field follows it.
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let field = |number: usize| -> u64 {
+            fields.split_whitespace().nth(number - 3).and_then(|f| f.parse().ok()).unwrap_or(0)
+        };
+        let micros = 1_000_000 / rustix::param::clock_ticks_per_second().max(1);
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|peak| peak.split_whitespace().next()?.parse::<u64>().ok());
+        Usage {
+            user_microseconds: (field(14) + field(16)) * micros,
+            system_microseconds: (field(15) + field(17)) * micros,
+            peak_resident: kilobytes.unwrap_or(0) * 1024,
+            ..Usage::default()
+        }
+    }
+
     /// Since the command was let go.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
@@ -223,7 +309,9 @@ impl Running {
     /// Ends every process, now.
     pub(crate) fn kill(&mut self) {
         self.killed = true;
-        self.tree.kill();
+        self.happened.push(Happened::Killed);
+        self.tree.ask_to_end();
+        self.patience = Patience::KillWithoutInitAt(Instant::now() + INIT_PATIENCE);
     }
 
     /// The signal that has stopped the command, if it is stopped.
@@ -272,7 +360,9 @@ impl Running {
         let now = Instant::now();
         let due = match self.patience {
             Patience::Endless => None,
-            Patience::AskAt(at) | Patience::KillAt(at) => Some(at.saturating_duration_since(now)),
+            Patience::AskAt(at) | Patience::KillAt(at) | Patience::KillWithoutInitAt(at) => {
+                Some(at.saturating_duration_since(now))
+            }
         };
         // The timeout is counted by the monotonic clock, which steps of the time don't move.
         let timeout = timeout.into_iter().chain(due).min().map(timespec);
@@ -309,10 +399,12 @@ impl Running {
 
     fn hear_of_exec(&mut self) {
         // Ended without a word, as exec closes it: the command runs.
-        if let Some(channel) = self.exec_channel.take()
-            && let Received::Record(Record::Failed { step, failure }, _) = receive(&channel)
-        {
-            self.failure = Some(explain::step(&self.context, 1, step, failure));
+        let Some(channel) = self.exec_channel.take() else { return };
+        match receive(&channel) {
+            Received::Record(Record::Failed { step, failure }, _) => {
+                self.failure = Some(explain::step(&self.context, 1, step, failure));
+            }
+            _ => self.happened.push(Happened::Executed),
         }
     }
 
@@ -333,12 +425,14 @@ impl Running {
     fn mind_the_time(&mut self) {
         let now = Instant::now();
         match self.patience {
-            Patience::KillAt(at) if now >= at => {
+            Patience::KillAt(at) if now >= at => self.kill(),
+            Patience::KillWithoutInitAt(at) if now >= at => {
                 self.patience = Patience::Endless;
-                self.kill();
+                self.tree.kill();
             }
             Patience::AskAt(at) if now >= at => {
                 self.timed_out = true;
+                self.happened.push(Happened::TimeUp);
                 self.terminate();
             }
             _ => {}
@@ -377,26 +471,16 @@ impl Running {
     /// Waits for init's end and reaps it: then the kernel, or init, has ended all others. A process
     /// that can't be killed (waiting for a device) must not hold the launcher for ever.
     fn reap(&mut self) -> Result<Usage, LaunchError> {
-        let deadline = Instant::now() + KILL_PATIENCE;
         self.reaped = true;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(LaunchError {
-                    layer: Layer::ProcessTree,
-                    kind: LaunchFailure::Lost(
-                        "a process of the sandbox doesn't die; it waits inside the kernel".into(),
-                    ),
-                    remedy: Some("see /proc/PID/stack of the processes that are left".into()),
-                    contradiction: None,
-                });
-            }
-            let mut events = [PollFd::new(&self.tree.pidfd, PollFlags::IN)];
-            match rustix::event::poll(&mut events, Some(&timespec(left))) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => break,
-                Err(errno) => return Err(failed("poll(2)", errno)),
-            }
+        if !self.tree.has_ended_in(KILL_PATIENCE) {
+            return Err(LaunchError {
+                layer: Layer::ProcessTree,
+                kind: LaunchFailure::Lost(
+                    "a process of the sandbox doesn't die; it waits inside the kernel".into(),
+                ),
+                remedy: Some("see /proc/PID/stack of the processes that are left".into()),
+                contradiction: None,
+            });
         }
         match reap(Wait::For(self.tree.pid)) {
             Ok(Some((_, _, usage))) => Ok(usage),

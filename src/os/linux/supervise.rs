@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use super::running::{Ended, Other, Running};
+use super::running::{Ended, Happened, Other, Running};
 use crate::error::LaunchError;
 use crate::sys::signal::{SignalSet, next_signal, signal_descriptor};
 
@@ -40,16 +40,23 @@ impl Signals {
 }
 
 /// Waits until the run has ended and its whole tree is gone.
-pub(crate) fn wait(running: &mut Running, signals: Option<&Signals>) -> Result<Ended, LaunchError> {
+pub(crate) fn wait(
+    running: &mut Running,
+    signals: Option<&Signals>,
+    tell: &mut dyn FnMut(Happened),
+) -> Result<Ended, LaunchError> {
     loop {
         let mut events: Vec<_> =
             signals.iter().map(|signals| Other::new(signals.0.as_fd(), PollFlags::IN)).collect();
-        if running.turn(&mut events, None)? {
+        let ended = running.turn(&mut events, None)?;
+        running.take_happened().into_iter().for_each(&mut *tell);
+        if ended {
             return running.finish();
         }
         if let Some(signals) = signals {
             while let Ok(Some((signal, _))) = next_signal(&signals.0) {
                 running.signal(signal);
+                tell(Happened::Signal { signal: u8::try_from(signal).unwrap_or(0) });
             }
         }
     }

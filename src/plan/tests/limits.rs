@@ -161,3 +161,36 @@ fn limits_that_nobody_asks_for_do_not_count_against_the_level() {
     assert_eq!(status(&plan, Layer::Rlimits), Status::Off);
     assert_eq!(plan.effective(), Some(Level::Basic));
 }
+
+#[test]
+fn a_niceness_below_the_callers_takes_a_privilege_over_the_host() {
+    let nice = |nice: i8, more: &str, host: &HostFacts, niceness: (i32, i32)| {
+        let caller = Caller { niceness: Some(niceness), ..host.caller.clone() };
+        let members = format!(r#""limits": {{"nice": {nice}}}{more}"#);
+        let host = HostFacts { caller, ..host.clone() };
+        super::build(&policy(Level::UserBased, &members), &host).map_err(|refusal| {
+            assert_eq!(super::layers_of(&refusal), [Layer::Rlimits]);
+            refusal.problems[0].cause.found.clone()
+        })
+    };
+    let (user, root) = (hosts::user(), hosts::root());
+    assert!(nice(5, "", &user, (0, 20)).is_ok());
+    assert!(nice(0, "", &user, (0, 20)).is_ok());
+    assert!(nice(-1, "", &user, (0, -5)).is_ok());
+    assert!(nice(-20, "", &root, (0, 20)).is_ok());
+    let found = nice(-1, "", &user, (0, 20)).expect_err("it isn't allowed");
+    assert!(found.starts_with("limits.nice: -1 is below the caller's 0"), "{found}");
+    let found = nice(5, "", &user, (10, 20)).expect_err("it isn't allowed");
+    assert!(found.starts_with("limits.nice: 5 is below the caller's 10"), "{found}");
+    let in_namespace = r#", "namespaces": {"user": true}"#;
+    assert!(nice(-1, in_namespace, &root, (0, 20)).is_err());
+}
+
+#[test]
+fn a_niceness_that_cannot_be_set_is_left_out_where_limits_are_best_effort() {
+    let caller = Caller { niceness: Some((0, 20)), ..hosts::user().caller };
+    let host = HostFacts { caller, ..hosts::user() };
+    let plan = planned(&best_effort(Level::Basic, r#""limits": {"nice": -1}"#), &host);
+    assert_eq!(status(&plan, Layer::Rlimits), Status::Fallback, "core dumps are still limited");
+    assert!(!plan.steps.contains(&Step::SetNice(-1)));
+}
