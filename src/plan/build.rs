@@ -46,6 +46,8 @@ pub(super) struct Builder<'a> {
     pub(super) ids: Ids,
     /// Paths of the host that must not come to exist during the run.
     pub(super) guarded: Vec<std::path::PathBuf>,
+    /// The limit of the tree's processor time that the supervisor holds.
+    pub(super) cpu_time: Option<std::time::Duration>,
     layers: Vec<LayerState>,
     problems: Vec<Problem>,
     is_mistake: bool,
@@ -64,6 +66,7 @@ impl<'a> Builder<'a> {
             id_map: None,
             ids: Ids { uid: facts.caller.uid, gid: facts.caller.gid },
             guarded: Vec::new(),
+            cpu_time: None,
             layers: Vec::new(),
             problems: Vec::new(),
             is_mistake: false,
@@ -368,6 +371,7 @@ impl<'a> Builder<'a> {
                     .policy
                     .wall_time
                     .filter(|_| self.policy.enforcement.wants(Layer::WallTime)),
+                cpu_time: self.cpu_time,
                 grace: self.policy.process.grace,
                 pid_namespace: self.namespaces.contains(&Namespace::Pid),
                 guarded: self.guarded,

@@ -12,6 +12,23 @@ use crate::profile::vocabulary::{Layer, Namespace};
 pub(super) fn plan(builder: &mut Builder<'_>) {
     cgroup(builder);
     rlimits(builder);
+    processor_time(builder);
+}
+
+/// The limit of each process holds a tree only where the tree is one process: the supervisor holds
+/// the rest to it, where a cgroup says what they have used.
+fn processor_time(builder: &mut Builder<'_>) {
+    let Some(limit) = builder.policy.process_limits.cpu_time else { return };
+    let counted = builder.facts.cgroup.support(Controller::CpuAccounting).is_available();
+    if !builder.wants(Layer::Rlimits) {
+        return;
+    }
+    if builder.expected.cgroup && counted {
+        builder.cpu_time = Some(limit);
+        builder.detail(Layer::Rlimits, "cpu_time: of the whole tree too, as its cgroup counts");
+    } else {
+        builder.detail(Layer::Rlimits, "cpu_time: of each process; nothing counts the tree's");
+    }
 }
 
 /// One limit of the tree, and what can hold it.

@@ -1,5 +1,6 @@
 //! The Linux backend.
 
+mod budget;
 mod caller;
 pub mod cgroup;
 mod child;

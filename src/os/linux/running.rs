@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 
+use super::budget::Budget;
 use super::cgroup::{Cgroup, Statistics};
 use super::child::kill_descendants;
 use super::child::record::Record;
@@ -27,6 +28,9 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long init has to end its tree before that is done without it.
 const INIT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Between `SIGXCPU` and `SIGKILL`, as between the soft and the hard limit of each process.
+const AFTER_XCPU: Duration = Duration::from_secs(1);
 
 /// The processes of a sandbox, and what ends them.
 pub(super) struct Tree {
@@ -129,6 +133,10 @@ pub(crate) struct Running {
     /// What nobody was told yet.
     happened: Vec<Happened>,
     patience: Patience,
+    /// The processor time of the tree.
+    budget: Option<Budget>,
+    /// Whether that was used up.
+    out_of_cpu_time: bool,
     guard: Option<Guard>,
     ended: bool,
     /// Whether init was reaped.
@@ -191,6 +199,8 @@ pub(crate) struct Ended {
     pub(crate) timed_out: bool,
     /// Whether the tree was killed on the caller's behalf.
     pub(crate) killed: bool,
+    /// Whether the tree used up its processor time.
+    pub(crate) out_of_cpu_time: bool,
     /// The guarded path that came to exist.
     pub(crate) appeared: Option<PathBuf>,
     /// From letting the command go to the end of its tree.
@@ -235,6 +245,8 @@ impl Running {
             killed: false,
             happened: Vec::new(),
             patience: Patience::Endless,
+            budget: None,
+            out_of_cpu_time: false,
             guard: None,
             ended: false,
             reaped: false,
@@ -248,6 +260,7 @@ impl Running {
         // A limit beyond what the clock can count is none.
         let limit = supervision.wall_time.and_then(|limit| self.started.checked_add(limit));
         self.patience = limit.map_or(Patience::Endless, Patience::AskAt);
+        self.budget = supervision.cpu_time.and_then(|limit| Budget::new(limit, self.started));
         self.guard = Guard::start(&supervision.guarded, &self.tree)
             .map_err(|errno| failed("inotify_init1(2)", errno))?;
         match &self.exec_channel {
@@ -364,8 +377,10 @@ impl Running {
                 Some(at.saturating_duration_since(now))
             }
         };
+        let look =
+            self.budget.as_ref().map(|budget| budget.look_at().saturating_duration_since(now));
         // The timeout is counted by the monotonic clock, which steps of the time don't move.
-        let timeout = timeout.into_iter().chain(due).min().map(timespec);
+        let timeout = timeout.into_iter().chain(due).chain(look).min().map(timespec);
         // A channel that has ended would wake this up for ever.
         let told = self.told_pending.then_some(&self.tree.channel);
         let own = [Some(&self.tree.pidfd), told, self.exec_channel.as_ref()];
@@ -424,6 +439,7 @@ impl Running {
 
     fn mind_the_time(&mut self) {
         let now = Instant::now();
+        self.mind_the_budget(now);
         match self.patience {
             Patience::KillAt(at) if now >= at => self.kill(),
             Patience::KillWithoutInitAt(at) if now >= at => {
@@ -436,6 +452,22 @@ impl Running {
                 self.terminate();
             }
             _ => {}
+        }
+    }
+
+    /// At the limit of processor time the tree is treated as the kernel treats a process.
+    fn mind_the_budget(&mut self, now: Instant) {
+        let Some(mut budget) = self.budget.take() else { return };
+        if now < budget.look_at() || !budget.is_used_up(self.cgroup(), now) {
+            self.budget = Some(budget);
+            return;
+        }
+        self.out_of_cpu_time = true;
+        // Who is being ended already has no more than that.
+        if matches!(self.patience, Patience::Endless | Patience::AskAt(_)) {
+            self.patience = Patience::KillAt(now + AFTER_XCPU);
+            self.signal(libc::SIGXCPU);
+            self.signal(libc::SIGCONT);
         }
     }
 
@@ -460,6 +492,7 @@ impl Running {
             failure: self.failure.take(),
             timed_out: self.timed_out,
             killed: self.killed,
+            out_of_cpu_time: self.out_of_cpu_time,
             appeared: self.guard.take().and_then(Guard::join),
             wall: self.started.elapsed(),
             usage,

@@ -101,7 +101,8 @@ fn make_cgroup(
 ) -> Result<Option<Cgroup>, LaunchError> {
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
     // Init counts as a process of the sandbox.
-    let request = Request { limits, extra_processes: 1, accounting };
+    let cpu_time = prepared.context.plan.supervision.cpu_time.is_some();
+    let request = Request { limits, extra_processes: 1, accounting, cpu_time };
     let create = || Cgroup::create(&facts.cgroup, &request, &Roots::default());
     let created = create().or_else(|error| {
         // What killed launchers could not remove counts where there may be only so many. It is

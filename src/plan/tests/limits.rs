@@ -194,3 +194,21 @@ fn a_niceness_that_cannot_be_set_is_left_out_where_limits_are_best_effort() {
     assert_eq!(status(&plan, Layer::Rlimits), Status::Fallback, "core dumps are still limited");
     assert!(!plan.steps.contains(&Step::SetNice(-1)));
 }
+
+#[test]
+fn the_processor_time_of_the_tree_is_limited_where_its_cgroup_counts_it() {
+    let supervised = |more: &str, level, host: &HostFacts| {
+        let members = format!(r#""limits": {{"cpu_time": "1500ms"}}{more}"#);
+        let plan = planned(&best_effort(level, &members), host);
+        // Each process is held to it by the kernel in any case.
+        assert_eq!(rlimit(&plan, Resource::CpuTime), Some(2));
+        plan.supervision.cpu_time
+    };
+    let limit = Some(std::time::Duration::from_millis(1500));
+    assert_eq!(supervised("", Level::ResourceLimited, &hosts::root()), limit);
+    let off = r#", "enforcement": {"cgroup": "off"}"#;
+    assert_eq!(supervised(off, Level::ResourceLimited, &hosts::root()), None);
+    assert_eq!(supervised("", Level::Basic, &hosts::root()), None);
+    let without = user_with(hosts::no_cgroup());
+    assert_eq!(supervised("", Level::ResourceLimited, &without), None);
+}
