@@ -22,6 +22,20 @@ pub mod exit_code {
 }
 
 /// Why a command was not run.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Error, Profile, Sandbox};
+/// // All that is wrong with a profile is told at once, each at its place.
+/// let profile = Profile::load("default")?.memory("1 lot").set("limits.files", 3);
+/// let Err(Error::Profile { problems, .. }) = Sandbox::new(&profile) else { panic!() };
+/// assert_eq!(problems.len(), 2);
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let Err(Error::Launch(failure)) = sandbox.command("no-such-program").spawn() else { panic!() };
+/// assert_eq!(failure.to_string(), "no-such-program: command not found");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -123,6 +137,18 @@ impl fmt::Display for RefusalText<'_> {
 }
 
 /// What failed while a sandbox was set up, or a command started in it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Error, Layer, Profile, Sandbox};
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let mut command = sandbox.command("true");
+/// let Err(Error::Launch(failure)) = command.current_dir("/nowhere").spawn() else { panic!() };
+/// assert_eq!(failure.layer, Layer::Filesystem);
+/// assert!(failure.remedy.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchError {
     /// The layer that the failing step belongs to.
@@ -153,6 +179,16 @@ pub(crate) enum Contradiction {
 }
 
 /// What kind of failure it is.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Error, LaunchFailure, Profile, Sandbox};
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let Err(Error::Launch(failure)) = sandbox.command("/etc/passwd").spawn() else { panic!() };
+/// assert!(matches!(failure.kind, LaunchFailure::NotExecutable { .. }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LaunchFailure {

@@ -15,6 +15,19 @@ use crate::profile::vocabulary::Level;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// The account of one run.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Profile, Sandbox};
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let outcome = sandbox.command("sh").args(["-c", "exit 3"]).status()?;
+/// assert_eq!((outcome.success(), outcome.code()), (false, Some(3)));
+/// // The document that `ringfence run --report` writes.
+/// let document = serde_json::to_value(&outcome)?;
+/// assert_eq!(document["outcome"]["kind"], "exited");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// [`FORMAT_VERSION`].
@@ -55,6 +68,19 @@ pub struct Replaced {
 }
 
 /// A limit of the tree, as the kernel held it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Profile, Sandbox};
+/// let profile = Profile::load("default")?.memory("64MiB");
+/// let outcome = Sandbox::new(&profile)?.command("true").status()?;
+/// // None where this host has no cgroup for it: then limits of each process stand in.
+/// for held in &outcome.limits {
+///     println!("{} = {}, by {}", held.limit, held.value, held.mechanism);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldLimit {
     /// Its name in the profile.
@@ -66,6 +92,24 @@ pub struct HeldLimit {
 }
 
 /// How a run ended.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use ringfence::{Ending, Profile, Sandbox};
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let mut command = sandbox.command("sleep");
+/// let outcome = command.arg("60").wall_time(Duration::from_millis(50)).status()?;
+/// match &outcome.ending {
+///     Ending::Exited { code } => println!("it exited with {code}"),
+///     Ending::TimedOut | Ending::OutOfMemory | Ending::Limit { .. } => println!("too much"),
+///     // In words: other endings may be added.
+///     other => println!("{other}"),
+/// }
+/// assert_eq!(outcome.ending, Ending::TimedOut);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -141,6 +185,17 @@ impl Ending {
 }
 
 /// What a run used. Absent values: the kernel doesn't count them here.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Profile, Sandbox};
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let usage = sandbox.command("true").status()?.usage.unwrap_or_default();
+/// println!("{:?}, {} bytes", usage.user_seconds + usage.system_seconds, usage.peak_resident_bytes);
+/// # assert!(usage.peak_resident_bytes > 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// Seconds from letting the command go to the end of its tree.

@@ -52,6 +52,19 @@ pub struct Child {
 }
 
 /// The state of a command.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Ending, Profile, Sandbox, State};
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let mut child = sandbox.command("sleep").arg("60").spawn()?;
+/// assert_eq!(child.state()?, State::Running);
+/// child.kill();
+/// child.wait()?;
+/// assert_eq!(child.state()?, State::Ended(Ending::Killed));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
@@ -67,6 +80,17 @@ pub enum State {
 }
 
 /// What a command has written, and how it ended.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Profile, Sandbox};
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let output = sandbox.command("yes").output_size(6).wall_time(std::time::Duration::from_millis(100)).output()?;
+/// assert!(output.truncated);
+/// assert_eq!(output.stdout, b"y\ny\ny\n");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     /// How it ended.
@@ -360,6 +384,18 @@ impl Captured {
 }
 
 /// A signal, by its number (`signal(7)`).
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Ending, Profile, Sandbox, Signal};
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let mut child = sandbox.command("sleep").arg("60").spawn()?;
+/// child.signal(Signal::INT)?;
+/// assert_eq!(child.wait()?.ending, Ending::Signaled { signal: 2 });
+/// assert_eq!(Signal::from_number(2), Some(Signal::INT));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signal(i32);
 

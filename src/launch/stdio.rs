@@ -138,10 +138,55 @@ macro_rules! end_of_pipe {
 
 end_of_pipe! {
     /// What is written to it is the command's standard input. Dropping it is the input's end.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::Write;
+    /// use ringfence::{Profile, Sandbox, Stdio};
+    /// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+    /// let mut command = sandbox.command("sort");
+    /// let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    /// if let Some(mut stdin) = child.stdin.take() {
+    ///     stdin.write_all(b"b\na\n")?;
+    /// }
+    /// assert_eq!(child.wait_with_output()?.stdout, b"a\nb\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     ChildStdin;
     /// Reads what the command writes to its standard output.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::{BufRead, BufReader};
+    /// use ringfence::{Profile, Sandbox, Stdio};
+    /// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+    /// let mut command = sandbox.command("sh");
+    /// let mut child = command.args(["-c", "echo one"]).stdout(Stdio::piped()).spawn()?;
+    /// for line in child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
+    ///     assert_eq!(line?, "one");
+    /// }
+    /// assert!(child.wait()?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
     ChildStdout;
     /// Reads what the command writes to its standard error.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::{BufRead, BufReader};
+    /// use ringfence::{Profile, Sandbox, Stdio};
+    /// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+    /// let mut command = sandbox.command("sh");
+    /// let mut child = command.args(["-c", "echo one >&2"]).stderr(Stdio::piped()).spawn()?;
+    /// for line in child.stderr.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
+    ///     assert_eq!(line?, "one");
+    /// }
+    /// assert!(child.wait()?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
     ChildStderr;
 }
 

@@ -28,6 +28,19 @@ use step::Step;
 pub use build::build;
 
 /// How far a layer holds.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Layer, Profile, Sandbox, Status};
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// let layers = sandbox.layers();
+/// let cgroup = layers.iter().find(|state| state.layer == Layer::Cgroup);
+/// if cgroup.is_none_or(|state| state.status != Status::Enforced) {
+///     println!("memory is limited for each process by itself only");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
@@ -61,6 +74,19 @@ impl fmt::Display for Status {
 }
 
 /// One layer of a plan, or of a run.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Profile, Sandbox};
+/// for state in Sandbox::new(&Profile::load("default")?)?.layers() {
+///     println!("{state}");
+///     if let Some(cause) = &state.cause {
+///         println!("  what would help: {}", cause.remedy);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct LayerState {
     /// Which.
@@ -187,6 +213,18 @@ pub struct Supervision {
 }
 
 /// Why nothing is run: every required layer that this host can't give.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Error, Profile, Sandbox};
+/// let profile = Profile::load("default")?.read_only("/no/such/directory");
+/// let Err(Error::Refused(refusal)) = Sandbox::new(&profile) else { panic!() };
+/// // The profile asks for what isn't there: no other takes its place.
+/// assert!(refusal.is_mistake);
+/// assert!(refusal.problems[0].cause.found.contains("/no/such/directory"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Refusal {
     /// The profile that can't be enforced.
@@ -200,6 +238,19 @@ pub struct Refusal {
 }
 
 /// One required layer that this host can't give.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringfence::{Error, Profile, Sandbox};
+/// let profile = Profile::load("default")?.root_directory("/no/such/directory");
+/// if let Err(Error::Refused(refusal)) = Sandbox::new(&profile) {
+///     for problem in &refusal.problems {
+///         println!("{}: {}; {}", problem.layer, problem.cause.found, problem.cause.remedy);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
     /// Which.

@@ -49,6 +49,13 @@ macro_rules! names {
 
 names! {
     /// How much of the host a command is cut off from. Each level includes the ones before it.
+    ///
+    /// ```
+    /// use ringfence::{Level, Profile};
+    /// assert!(Level::Basic < Level::Containerized);
+    /// let profile = Profile::new(Level::Namespaced);
+    /// assert_eq!(Level::from_name("namespaced"), Some(Level::Namespaced));
+    /// ```
     pub enum Level {
         /// A process boundary: session, descriptors, environment, `no_new_privs`, rlimits, the tree's end.
         Basic = "basic",
@@ -65,6 +72,12 @@ names! {
 
 names! {
     /// One mechanism that is enforced, replaced, missing or off as a whole, and reported as such.
+    ///
+    /// ```
+    /// use ringfence::{Layer, Level};
+    /// assert_eq!(Layer::Seccomp.level(), Level::Containerized);
+    /// assert_eq!(Layer::Seccomp.to_string(), "seccomp");
+    /// ```
     pub enum Layer {
         /// A session of its own, with no controlling terminal and no way to type into the caller's.
         Session = "session",
@@ -145,6 +158,13 @@ impl Layer {
 
 names! {
     /// What happens when the host can't give a layer.
+    ///
+    /// ```
+    /// use ringfence::{Enforcement, Layer, Level, Profile};
+    /// let profile = Profile::new(Level::ResourceLimited)
+    ///     .enforce(Layer::Cgroup, Enforcement::BestEffort)
+    ///     .enforce(Layer::UtsNamespace, Enforcement::Off);
+    /// ```
     pub enum Enforcement {
         /// Nothing is run.
         Required = "required",
@@ -157,6 +177,13 @@ names! {
 
 names! {
     /// What happens when a command writes more than is kept of its output.
+    ///
+    /// ```
+    /// use ringfence::{Level, Overflow, Profile};
+    /// let profile = Profile::new(Level::Basic)
+    ///     .set("limits.output", "1MiB")
+    ///     .set("limits.output_overflow", Overflow::Kill.as_str());
+    /// ```
     pub enum Overflow {
         /// The rest is thrown away; the command goes on.
         Truncate = "truncate",
@@ -221,6 +248,11 @@ impl Namespace {
 
 names! {
     /// What a sandboxed command reaches of the network.
+    ///
+    /// ```
+    /// use ringfence::{Level, NetworkMode, Profile};
+    /// let profile = Profile::new(Level::Namespaced).network(NetworkMode::None);
+    /// ```
     pub enum NetworkMode {
         /// A network namespace whose loopback device stays down.
         None = "none",
@@ -233,6 +265,13 @@ names! {
 
 names! {
     /// Whether a bound tree can be changed.
+    ///
+    /// ```
+    /// use ringfence::{Access, Level, Profile};
+    /// let profile = Profile::new(Level::Namespaced)
+    ///     .bind("/srv/data", "/data", Access::ReadOnly)
+    ///     .bind("/srv/out", "/out", Access::ReadWrite);
+    /// ```
     pub enum Access {
         /// Files can be read and executed.
         ReadOnly = "ro",
