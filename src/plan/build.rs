@@ -219,7 +219,7 @@ impl<'a> Builder<'a> {
         if !self.wants(layer) {
             return self.off(layer);
         }
-        self.steps.extend([Step::NewSession, Step::TargetSession]);
+        self.steps.extend([Step::NewSession, Step::TargetGroup]);
         // CAP_SYS_ADMIN over the terminal's namespace passes the kernel's check that a process
         // only types into its own controlling terminal, so a filter has to forbid the request.
         if !self.facts.caller.has(identity::CAP_SYS_ADMIN) || self.is_enforced(Layer::Seccomp) {

@@ -11,7 +11,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -208,13 +208,19 @@ impl Ringfence {
     }
 }
 
+/// An exit status as a shell has it.
+pub fn code(status: std::process::ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
+}
+
 /// What a call came to.
 #[derive(Debug)]
 pub struct Finished(pub Output);
 
 impl Finished {
+    /// The exit status as a shell has it: 128 and the number of a signal.
     pub fn code(&self) -> i32 {
-        self.0.status.code().unwrap_or(-1)
+        code(self.0.status)
     }
 
     pub fn stdout(&self) -> String {

@@ -17,8 +17,8 @@ mod spawn;
 mod supervise;
 
 pub(crate) use caller::{
-    duplicate_descriptor, is_reference, is_root, is_setuid, only_root_writes, open_without_waiting,
-    reaches_files, set_nonblocking, user_id,
+    die_of, duplicate_descriptor, is_reference, is_root, is_setuid, only_root_writes,
+    open_without_waiting, reaches_files, set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;

@@ -99,6 +99,9 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
         candidates: candidates(&command.words, &path).map_err(strings)?,
         arguments: arguments(&command.words).map_err(strings)?,
         environment: environment(&command.environment).map_err(strings)?,
+        own_group: plan.steps.contains(&Step::TargetGroup),
+        wall_time: plan.supervision.wall_time,
+        grace: plan.supervision.grace,
         pid_namespace: plan.supervision.pid_namespace,
         mount_attributes: plan.mount_attributes,
         stack: Stack::new().map_err(|errno| {
@@ -206,7 +209,8 @@ fn translate(
         }
         // Its files exist only once the cgroup does; the launch fills them in.
         Step::JoinCgroup => ChildOp::JoinCgroup(Vec::new()),
-        Step::NewSession | Step::TargetSession => ChildOp::NewSession,
+        Step::NewSession => ChildOp::NewSession,
+        Step::TargetGroup => ChildOp::NewGroup,
         Step::NewCgroupNamespace => ChildOp::NewCgroupNamespace,
         Step::AdoptIds(ids) | Step::SetIds(ids) => ChildOp::SetIds { uid: ids.uid, gid: ids.gid },
         Step::SetGroups(groups) => ChildOp::SetGroups(

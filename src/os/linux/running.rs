@@ -7,20 +7,26 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
+use rustix::net::SendFlags;
 use rustix::time::Timespec;
 
 use super::cgroup::{Cgroup, Statistics};
 use super::child::kill_descendants;
-use super::child::record::Record;
+use super::child::record::{Recipient, Record, Request};
 use super::explain;
 use super::guard::Guard;
 use super::prepare::{Context, open_proc};
 use super::spawn::{Received, receive, send_word};
 use crate::error::{LaunchError, LaunchFailure};
 use crate::plan::facts;
+use crate::plan::step::Step;
 use crate::profile::vocabulary::Layer;
 use crate::sys::signal::pidfd_kill;
 use crate::sys::wait::{Usage, Wait, reap};
+
+/// How much later than init, which keeps the time, the launcher loses patience: init was stopped
+/// then, or has no processor.
+const LENIENCE: Duration = Duration::from_secs(1);
 
 /// How long a process may take to die of `SIGKILL` before it is given up.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
@@ -68,7 +74,7 @@ impl Tree {
         if self.adopts
             && let Ok(proc) = open_proc()
         {
-            kill_descendants(&proc);
+            kill_descendants(&proc, |_, _| {});
         }
     }
 }
@@ -93,7 +99,10 @@ pub(crate) struct Running {
     failure: Option<LaunchError>,
     timed_out: bool,
     killed: bool,
-    patience: Patience,
+    /// Whether the command was asked to end on the caller's behalf.
+    terminated: bool,
+    /// When the tree is killed from here, should init not have done it by then.
+    last_resort: Option<Instant>,
     guard: Option<Guard>,
     ended: bool,
     /// Whether init was reaped.
@@ -107,17 +116,8 @@ struct Told {
     status: Option<i32>,
     /// Bytes read and written.
     transferred: Option<(u64, u64)>,
-}
-
-/// What happens next for want of time.
-#[derive(Clone, Copy)]
-enum Patience {
-    /// Nothing.
-    Endless,
-    /// The command is asked to end.
-    AskAt(Instant),
-    /// The tree is killed.
-    KillAt(Instant),
+    /// The signal that has stopped it.
+    stopped: Option<i32>,
 }
 
 /// How a run ended, before anybody says what it means.
@@ -173,20 +173,22 @@ impl Running {
             failure: None,
             timed_out: false,
             killed: false,
-            patience: Patience::Endless,
+            terminated: false,
+            last_resort: None,
             guard: None,
             ended: false,
             reaped: false,
         }
     }
 
-    /// Lets the command go. Time runs from here on.
+    /// Lets the command go. Time runs from here on; init keeps it, since nobody may be waiting
+    /// here.
     pub(super) fn start(&mut self) -> Result<(), LaunchError> {
         let supervision = &self.context.plan.supervision;
         self.started = Instant::now();
         // A limit beyond what the clock can count is none.
         let limit = supervision.wall_time.and_then(|limit| self.started.checked_add(limit));
-        self.patience = limit.map_or(Patience::Endless, Patience::AskAt);
+        self.last_resort = limit.and_then(|limit| limit.checked_add(supervision.grace + LENIENCE));
         self.guard = Guard::start(&supervision.guarded, &self.tree)
             .map_err(|errno| failed("inotify_init1(2)", errno))?;
         match &self.exec_channel {
@@ -228,13 +230,38 @@ impl Running {
 
     /// The signal that has stopped the command, if it is stopped.
     pub(crate) fn stopped(&self) -> Option<u8> {
-        None
+        self.told.stopped.and_then(|signal| u8::try_from(signal).ok())
     }
 
-    /// Sends the command a signal.
+    /// Whether the command has a process group of its own.
+    pub(super) fn has_own_group(&self) -> bool {
+        self.context.plan.steps.contains(&Step::TargetGroup)
+    }
+
+    /// From init, and to it.
+    pub(super) fn channel(&self) -> BorrowedFd<'_> {
+        self.tree.channel.as_fd()
+    }
+
+    /// Between asking the command to end and killing it.
+    pub(super) fn grace(&self) -> Duration {
+        self.context.plan.supervision.grace
+    }
+
+    /// Sends the command's first process a signal.
     pub(crate) fn signal(&self, signal: i32) {
-        // Init hands it on. It may have ended; then there is nobody to tell.
-        let _ = pidfd_kill(self.tree.pidfd.as_fd(), signal);
+        self.signal_to(signal, Recipient::Process);
+    }
+
+    pub(super) fn signal_to(&self, number: i32, to: Recipient) {
+        self.request(Request::Signal { number, to });
+    }
+
+    fn request(&self, request: Request) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        // Init may have ended; then there is nobody to tell. One that is stopped, and was told a
+        // hundred things already, can't be told more.
+        let _ = rustix::net::send(&self.tree.channel, &request.to_bytes(), flags);
     }
 
     /// Waits until the command was executed; if it can't be, why.
@@ -257,7 +284,7 @@ impl Running {
             self.hear_of_exec();
         }
         if woken.told || woken.ended {
-            self.hear_of_end();
+            self.hear_of_init();
         }
         self.ended |= woken.ended;
         self.mind_the_time();
@@ -270,10 +297,7 @@ impl Running {
         timeout: Option<Duration>,
     ) -> Result<Woken, LaunchError> {
         let now = Instant::now();
-        let due = match self.patience {
-            Patience::Endless => None,
-            Patience::AskAt(at) | Patience::KillAt(at) => Some(at.saturating_duration_since(now)),
-        };
+        let due = self.last_resort.map(|at| at.saturating_duration_since(now));
         // The timeout is counted by the monotonic clock, which steps of the time don't move.
         let timeout = timeout.into_iter().chain(due).min().map(timespec);
         // A channel that has ended would wake this up for ever.
@@ -316,12 +340,19 @@ impl Running {
         }
     }
 
-    fn hear_of_end(&mut self) {
+    /// Takes what init has told.
+    pub(super) fn hear_of_init(&mut self) {
         while self.told_pending {
             match receive(&self.tree.channel) {
-                Received::Record(Record::Ended { status, transferred }, _) => {
-                    self.told = Told { status: Some(status), transferred };
+                Received::Record(Record::Ended { status, transferred, killed }, _) => {
+                    self.told = Told { status: Some(status), transferred, stopped: None };
+                    self.killed |= killed;
                 }
+                Received::Record(Record::Stopped { signal }, _) => {
+                    self.told.stopped = Some(signal);
+                }
+                Received::Record(Record::Continued, _) => self.told.stopped = None,
+                Received::Record(Record::TimedOut, _) => self.timed_out = true,
                 Received::Record(..) => {}
                 Received::Nothing => return,
                 // Nothing more comes; the pidfd tells of init's end.
@@ -331,27 +362,28 @@ impl Running {
     }
 
     fn mind_the_time(&mut self) {
-        let now = Instant::now();
-        match self.patience {
-            Patience::KillAt(at) if now >= at => {
-                self.patience = Patience::Endless;
-                self.kill();
-            }
-            Patience::AskAt(at) if now >= at => {
-                self.timed_out = true;
-                self.terminate();
-            }
-            _ => {}
+        if self.last_resort.is_none_or(|at| Instant::now() < at) || self.ended {
+            return;
         }
+        self.last_resort = None;
+        self.timed_out |= !self.terminated;
+        // Without a pid namespace, only init can kill the tree.
+        let _ = pidfd_kill(self.tree.pidfd.as_fd(), libc::SIGCONT);
+        self.kill();
     }
 
     /// Asks the command to end, and kills the tree after the grace.
     pub(crate) fn terminate(&mut self) {
-        let kill_at = Instant::now().checked_add(self.context.plan.supervision.grace);
-        self.patience = kill_at.map_or(Patience::Endless, Patience::KillAt);
-        // A stopped command is woken up, so that it can act on the request.
-        self.signal(libc::SIGTERM);
-        self.signal(libc::SIGCONT);
+        self.terminate_at(Recipient::Group);
+    }
+
+    pub(super) fn terminate_at(&mut self, to: Recipient) {
+        self.request(Request::Terminate { to });
+        if !self.terminated {
+            self.terminated = true;
+            let last = Instant::now().checked_add(self.grace() + LENIENCE);
+            self.last_resort = self.last_resort.into_iter().chain(last).min();
+        }
     }
 
     /// Takes what there is to know of a run that has ended.
