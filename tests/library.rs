@@ -335,3 +335,24 @@ fn what_is_shared_between_threads_can_be() {
     sent::<ringfence::Command>();
     sent::<ringfence::Child>();
 }
+
+#[test]
+fn usage_grows_while_a_command_runs_with_a_cgroup_or_without() {
+    for cgroup in ["best-effort", "off"] {
+        let profile = Profile::load("default").unwrap().set("enforcement.cgroup", cgroup);
+        let sandbox = Sandbox::new(&profile).unwrap();
+        let mut command = sandbox.command("sh");
+        let mut child = command.args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let busy =
+            |child: &ringfence::Child| child.usage().user_seconds >= Duration::from_millis(30);
+        while !busy(&child) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(busy(&child), "{cgroup}: {:?}", child.usage());
+        child.kill();
+        let total = child.wait().unwrap().usage.unwrap();
+        assert!(total.user_seconds >= Duration::from_millis(20), "{cgroup}: {total:?}");
+        assert_eq!(child.usage(), total);
+    }
+}

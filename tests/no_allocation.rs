@@ -129,7 +129,7 @@ const UNPRIVILEGED: &str = "RINGFENCE_TEST_UNPRIVILEGED";
 struct Silent;
 
 impl Observer for Silent {
-    fn planned(&mut self, _: &Chosen) {}
+    fn planned(&mut self, _: &Chosen, _: u32) {}
 }
 
 /// The first policy only: none may take its place.

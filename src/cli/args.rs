@@ -135,6 +135,9 @@ pub(crate) struct RunArguments {
     /// Write the report to standard error
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
+    /// Write a line of JSON for everything that happens, to a file or an open descriptor
+    #[arg(long, value_name = "FILE|fd:N", help_heading = "Output")]
+    pub(crate) events: Option<PathBuf>,
     /// Say nothing but errors
     #[arg(short, long, help_heading = "Output", conflicts_with = "verbose")]
     pub(crate) quiet: bool,

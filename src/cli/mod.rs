@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod doctor;
+mod events;
 mod explain;
 mod failure;
 mod output;

@@ -1,10 +1,11 @@
 //! `ringfence run`.
 
 use super::args::RunArguments;
+use super::events::Events;
 use super::report_file::Destination;
 use super::{output, render, request};
 use crate::error::Error;
-use crate::launch::{self, Chosen, Observer, Policies};
+use crate::launch::{self, Chosen, Happened, Observer, Policies};
 use crate::plan::Status;
 use crate::policy::ProfileIdentity;
 use crate::profile::vocabulary::Level;
@@ -20,7 +21,14 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             return error.exit_code();
         }
     };
-    let report = match attempt(arguments) {
+    let mut events = match Events::open(arguments.events.as_deref()) {
+        Ok(events) => events,
+        Err(error) => {
+            render::error(&error);
+            return error.exit_code();
+        }
+    };
+    let report = match attempt(arguments, &mut events) {
         Ok(report) => {
             tell(arguments, &report);
             report
@@ -32,6 +40,7 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             Outcome::of_error(identity, level, command, &error)
         }
     };
+    events.ended(&report);
     if let Err(problem) = destination.write(&report) {
         // The result isn't lost with its account.
         render::line(&format!("the report could not be written: {problem}"));
@@ -49,7 +58,7 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
 
 type Failure = Box<(Error, ProfileIdentity, Level)>;
 
-fn attempt(arguments: &RunArguments) -> Result<Outcome, Failure> {
+fn attempt(arguments: &RunArguments, events: &mut Events) -> Result<Outcome, Failure> {
     let color = output::error_has_color();
     let unknown =
         || ProfileIdentity { name: arguments.sandbox.profile.clone(), ..Default::default() };
@@ -58,7 +67,8 @@ fn attempt(arguments: &RunArguments) -> Result<Outcome, Failure> {
         .map_err(|error| Box::new((error, unknown(), Level::Basic)))?;
     let (identity, level) = (first.profile.clone(), first.level);
     let reported = arguments.report.is_some() || arguments.report_fd.is_some() || arguments.json;
-    let mut teller = Teller { quiet: arguments.quiet, verbose: arguments.verbose, reported };
+    let (quiet, verbose) = (arguments.quiet, arguments.verbose);
+    let mut teller = Teller { quiet, verbose, reported, events };
     // What may take the profile's place is read only when this host can't enforce it.
     let mut policies = Policies::new(first, || {
         let all = request::resolve(&arguments.sandbox, color)?.policies;
@@ -73,19 +83,25 @@ fn no_profile() -> Error {
 }
 
 /// Says on standard error what the user should know before the command speaks.
-struct Teller {
+struct Teller<'a> {
     quiet: bool,
     verbose: bool,
     /// Whether a report is written, with what the run used.
     reported: bool,
+    events: &'a mut Events,
 }
 
-impl Observer for Teller {
+impl Observer for Teller<'_> {
     fn wants_usage(&self) -> bool {
         self.reported
     }
 
-    fn planned(&mut self, chosen: &Chosen) {
+    fn happened(&mut self, happened: Happened) {
+        self.events.happened(happened);
+    }
+
+    fn planned(&mut self, chosen: &Chosen, pid: u32) {
+        self.events.started(chosen, pid);
         if self.quiet {
             return;
         }

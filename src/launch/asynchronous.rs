@@ -29,7 +29,7 @@ use crate::report::Outcome;
 /// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
 /// use ringfence::{Profile, Sandbox};
 /// let sandbox = Sandbox::new(&Profile::load("default")?)?;
-/// let mut child = ringfence::tokio::spawn(sandbox.command("true"))?;
+/// let mut child = ringfence::tokio::spawn(&mut sandbox.command("true"))?;
 /// assert!(child.wait().await?.success());
 /// # Ok(())
 /// # })

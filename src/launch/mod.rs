@@ -28,7 +28,7 @@ use crate::report::{Ending, FORMAT_VERSION, HeldLimit, Outcome, Replaced};
 
 pub use child::{Child, Output, Signal, State};
 pub use command::Command;
-pub use os::Effort;
+pub use os::{Effort, Happened};
 pub use profile::Profile;
 pub use sandbox::Sandbox;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
@@ -168,8 +168,13 @@ fn replacement_note(refusal: &Refusal, policy: &Policy) -> String {
 
 /// How a run is watched and told of.
 pub trait Observer {
-    /// Called once, when the plan is final and the command is let go.
-    fn planned(&mut self, chosen: &Chosen);
+    /// Called once, when the plan is final and the command, of this process id, was let go.
+    fn planned(&mut self, chosen: &Chosen, pid: u32);
+
+    /// Something has happened to the run.
+    fn happened(&mut self, happened: Happened) {
+        let _ = happened;
+    }
 
     /// Whether it matters what the run uses, beyond what its limits need: counting that takes
     /// more cgroups, and so more time.
@@ -212,10 +217,11 @@ pub fn run(
                 _ => return Err(error.into()),
             },
         };
-        observer.planned(&chosen);
+        observer.planned(&chosen, running.target());
         let limits = os::limits_in_force(&running);
         os::sweep(&chosen.facts);
-        let ended = os::wait(&mut running, signals.as_ref().ok())?;
+        let ended =
+            os::wait(&mut running, signals.as_ref().ok(), &mut |what| observer.happened(what))?;
         drop(running);
         let ending = outcome::classify(&ended, &chosen.plan);
         return Ok(report(&chosen, words, limits, &ended, ending));

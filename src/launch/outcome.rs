@@ -78,17 +78,20 @@ fn out_of_cpu_time(ended: &Ended, plan: &Plan) -> bool {
     limit.is_some_and(|seconds| used >= seconds.saturating_mul(700_000))
 }
 
-/// What a run has used so far, as its cgroup counts; what nobody counts before the end is absent
-/// or 0.
+/// What a run has used so far: as its cgroup counts, or, where there is none, as the kernel says of
+/// the command's first process and the children it has waited for. What nobody counts before the
+/// end is absent or 0.
 pub(super) fn usage_so_far(running: &Running) -> Usage {
     let counted = running.statistics();
-    let time = |micros: Option<u64>| Duration::from_micros(micros.unwrap_or(0));
+    let own = running.own_usage();
+    let time = |tree: Option<u64>, own: u64| Duration::from_micros(tree.unwrap_or(own));
     Usage {
         wall_seconds: running.elapsed(),
-        user_seconds: time(counted.cpu_user_us),
-        system_seconds: time(counted.cpu_system_us),
+        user_seconds: time(counted.cpu_user_us, own.user_microseconds),
+        system_seconds: time(counted.cpu_system_us, own.system_microseconds),
         peak_memory_bytes: counted.memory_peak_bytes,
         peak_processes: counted.processes_peak.map(|peak| peak.saturating_sub(1)),
+        peak_resident_bytes: own.peak_resident,
         oom_kills: counted.oom_kills,
         throttled_seconds: counted.throttled_us.map(Duration::from_micros),
         ..Usage::default()
@@ -100,10 +103,12 @@ pub(super) fn usage(ended: &Ended) -> Usage {
     let rusage = &ended.usage;
     let counted = &ended.statistics;
     let micros = Duration::from_micros;
+    // What was killed together with init is in the cgroup's account only.
+    let most = |reaped: u64, counted: Option<u64>| micros(reaped.max(counted.unwrap_or(0)));
     Usage {
         wall_seconds: ended.wall,
-        user_seconds: micros(rusage.user_microseconds),
-        system_seconds: micros(rusage.system_microseconds),
+        user_seconds: most(rusage.user_microseconds, counted.cpu_user_us),
+        system_seconds: most(rusage.system_microseconds, counted.cpu_system_us),
         peak_memory_bytes: counted.memory_peak_bytes,
         peak_resident_bytes: rusage.peak_resident,
         // Init isn't the command's.

@@ -17,6 +17,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 pub mod programs;
+pub mod tmux;
 pub mod tree;
 
 /// The names of the five levels, from the weakest on.

@@ -119,3 +119,34 @@ pub(crate) fn die_of(signal: u8) {
         let _ = set_mask(SignalSet::ALL.without(signal));
     }
 }
+
+/// Opens a file to add lines to it, which is made if it isn't there. A link isn't followed: it could
+/// lead to what isn't meant.
+///
+/// # Errors
+/// As `open(2)`.
+pub(crate) fn append_to(path: &Path) -> std::io::Result<std::fs::File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::WRONLY
+        | OFlags::APPEND
+        | OFlags::CREATE
+        | OFlags::CLOEXEC
+        | OFlags::NOCTTY
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))?;
+    rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+    Ok(file.into())
+}
+
+/// The time since 1970, which somebody may set, and the time that nobody can (`clock_gettime(2)`:
+/// `CLOCK_REALTIME`, `CLOCK_MONOTONIC`).
+pub(crate) fn clocks() -> (std::time::Duration, std::time::Duration) {
+    use rustix::time::{ClockId, clock_gettime};
+    let read = |clock| {
+        let time = clock_gettime(clock);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        std::time::Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+    };
+    (read(ClockId::Realtime), read(ClockId::Monotonic))
+}

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
-use super::running::Tree;
+use super::tree::Tree;
 use crate::sys::signal::{SignalSet, set_mask};
 
 /// A thread that watches paths of the host for a run, and ends the run should one of them come to
@@ -69,7 +69,7 @@ impl Watched {
     fn wait(&mut self, tree: &Tree) -> Option<PathBuf> {
         loop {
             if let Some(appeared) = self.look() {
-                tree.kill();
+                tree.end();
                 return Some(appeared);
             }
             let mut events = [
@@ -79,7 +79,7 @@ impl Watched {
             match rustix::event::poll(&mut events, None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 // Unwatched, the run must not go on.
-                Err(_) => tree.kill(),
+                Err(_) => tree.end(),
             }
             if !events[1].revents().is_empty() {
                 return self.look();

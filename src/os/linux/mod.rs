@@ -15,16 +15,18 @@ mod running;
 pub mod seccomp;
 mod spawn;
 mod supervise;
+mod tree;
 
 pub(crate) use caller::{
-    die_of, duplicate_descriptor, is_reference, is_root, is_setuid, only_root_writes,
-    open_without_waiting, reaches_files, set_nonblocking, user_id,
+    append_to, clocks, die_of, duplicate_descriptor, is_reference, is_root, is_setuid,
+    only_root_writes, open_without_waiting, reaches_files, set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
 pub(crate) use facts::surroundings::surroundings;
 pub(crate) use prepare::{CommandLine, prepare};
+pub use running::Happened;
 pub(crate) use running::{Ended, Other, Running};
 pub(crate) use spawn::{Manner, spawn};
 pub(crate) use supervise::{FORWARDED_NAMES, Signals, wait};

@@ -8,15 +8,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
-use rustix::time::Timespec;
 
 use super::cgroup::{Cgroup, Statistics};
-use super::child::kill_descendants;
 use super::child::record::{Recipient, Record, Request};
 use super::explain;
 use super::guard::Guard;
-use super::prepare::{Context, open_proc};
+use super::prepare::Context;
 use super::spawn::{Received, receive, send_word};
+use super::tree::{INIT_PATIENCE, KILL_PATIENCE, Tree, timespec};
 use crate::error::{LaunchError, LaunchFailure};
 use crate::plan::facts;
 use crate::plan::step::Step;
@@ -27,57 +26,6 @@ use crate::sys::wait::{Usage, Wait, reap};
 /// How much later than init, which keeps the time, the launcher loses patience: init was stopped
 /// then, or has no processor.
 const LENIENCE: Duration = Duration::from_secs(1);
-
-/// How long a process may take to die of `SIGKILL` before it is given up.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
-
-/// The processes of a sandbox, and what ends them.
-pub(super) struct Tree {
-    /// Init's process id, as the launcher sees it.
-    pub(super) pid: i32,
-    /// Stands for init.
-    pub(super) pidfd: OwnedFd,
-    /// To and from init.
-    pub(super) channel: OwnedFd,
-    /// The cgroup, if there is one; removed when dropped.
-    pub(super) cgroup: Option<Cgroup>,
-    /// Whether the kernel ends the tree with init.
-    pub(super) pid_namespace: bool,
-    /// Whether orphans of an init that was killed come to the launcher.
-    pub(super) adopts: bool,
-}
-
-impl Tree {
-    /// Ends every process, now.
-    pub(super) fn kill(&self) {
-        if let Some(cgroup) = &self.cgroup {
-            // Gets those too that left the session or the group; init among them. What it can't
-            // get dies with init.
-            let _ = cgroup.kill(KILL_PATIENCE);
-        }
-        if self.pid_namespace {
-            // It may have ended; then there is nothing to kill.
-            let _ = pidfd_kill(self.pidfd.as_fd(), libc::SIGKILL);
-        } else {
-            // Without a pid namespace init has to kill its tree itself: it does so when it sees
-            // that the launcher has let go.
-            let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Write);
-        }
-    }
-
-    /// Ends what is left of the tree of an init that was killed.
-    fn end_orphans(&self) {
-        if let Some(cgroup) = &self.cgroup {
-            // Nothing better can be done about what doesn't die.
-            let _ = cgroup.kill(KILL_PATIENCE);
-        }
-        if self.adopts
-            && let Ok(proc) = open_proc()
-        {
-            kill_descendants(&proc, |_, _| {});
-        }
-    }
-}
 
 /// A sandbox whose command runs, or is about to fail at exec. Dropping it kills and reaps the
 /// whole tree.
@@ -101,8 +49,9 @@ pub(crate) struct Running {
     killed: bool,
     /// Whether the command was asked to end on the caller's behalf.
     terminated: bool,
-    /// When the tree is killed from here, should init not have done it by then.
-    last_resort: Option<Instant>,
+    /// What nobody was told yet.
+    happened: Vec<Happened>,
+    patience: Patience,
     guard: Option<Guard>,
     ended: bool,
     /// Whether init was reaped.
@@ -117,7 +66,41 @@ struct Told {
     /// Bytes read and written.
     transferred: Option<(u64, u64)>,
     /// The signal that has stopped it.
-    stopped: Option<i32>,
+    stopped: Option<u8>,
+}
+
+/// What happens to a run while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// The command was executed.
+    Executed,
+    /// A signal has stopped the command.
+    Stopped {
+        /// Its number.
+        signal: u8,
+    },
+    /// It goes on.
+    Continued,
+    /// A signal was handed on to it.
+    Signal {
+        /// Its number.
+        signal: u8,
+    },
+    /// The wall-clock limit was reached.
+    TimeUp,
+    /// The whole tree is killed.
+    Killed,
+}
+
+/// What happens next for want of time.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// Nothing.
+    Endless,
+    /// Init is told to kill the tree, should it not have done so for want of time by then.
+    KillAt(Instant),
+    /// The tree is killed without init's help.
+    KillWithoutInitAt(Instant),
 }
 
 /// How a run ended, before anybody says what it means.
@@ -153,7 +136,7 @@ impl Drop for Running {
     /// On every path that doesn't wait for the end.
     fn drop(&mut self) {
         if !self.reaped {
-            self.tree.kill();
+            self.tree.end();
             let _ = self.reap();
         }
     }
@@ -174,7 +157,8 @@ impl Running {
             timed_out: false,
             killed: false,
             terminated: false,
-            last_resort: None,
+            happened: Vec::new(),
+            patience: Patience::Endless,
             guard: None,
             ended: false,
             reaped: false,
@@ -188,13 +172,24 @@ impl Running {
         self.started = Instant::now();
         // A limit beyond what the clock can count is none.
         let limit = supervision.wall_time.and_then(|limit| self.started.checked_add(limit));
-        self.last_resort = limit.and_then(|limit| limit.checked_add(supervision.grace + LENIENCE));
+        let last = limit.and_then(|limit| limit.checked_add(supervision.grace + LENIENCE));
+        self.patience = last.map_or(Patience::Endless, Patience::KillAt);
         self.guard = Guard::start(&supervision.guarded, &self.tree)
             .map_err(|errno| failed("inotify_init1(2)", errno))?;
         match &self.exec_channel {
             Some(channel) => send_word(channel),
             None => Ok(()),
         }
+    }
+
+    /// Something that others are to be told of has happened.
+    pub(super) fn note(&mut self, happened: Happened) {
+        self.happened.push(happened);
+    }
+
+    /// What has happened since this was asked last.
+    pub(crate) fn take_happened(&mut self) -> Vec<Happened> {
+        std::mem::take(&mut self.happened)
     }
 
     /// The command's process id, as the launcher sees it.
@@ -217,6 +212,26 @@ impl Running {
         self.cgroup().map(Cgroup::statistics).unwrap_or_default()
     }
 
+    /// What the command's first process has used so far, and the children it has waited for.
+    pub(crate) fn own_usage(&self) -> Usage {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.target));
+        let (stat, status) = (read("stat").unwrap_or_default(), read("status").unwrap_or_default());
+        // The name in parentheses may contain anything; the third field follows it.
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let field = |number: usize| -> u64 {
+            fields.split_whitespace().nth(number - 3).and_then(|f| f.parse().ok()).unwrap_or(0)
+        };
+        let micros = 1_000_000 / rustix::param::clock_ticks_per_second().max(1);
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|peak| peak.split_whitespace().next()?.parse::<u64>().ok());
+        Usage {
+            user_microseconds: (field(14) + field(16)) * micros,
+            system_microseconds: (field(15) + field(17)) * micros,
+            peak_resident: kilobytes.unwrap_or(0) * 1024,
+            ..Usage::default()
+        }
+    }
+
     /// Since the command was let go.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
@@ -225,12 +240,14 @@ impl Running {
     /// Ends every process, now.
     pub(crate) fn kill(&mut self) {
         self.killed = true;
-        self.tree.kill();
+        self.happened.push(Happened::Killed);
+        self.tree.ask_to_end();
+        self.patience = Patience::KillWithoutInitAt(Instant::now() + INIT_PATIENCE);
     }
 
     /// The signal that has stopped the command, if it is stopped.
     pub(crate) fn stopped(&self) -> Option<u8> {
-        self.told.stopped.and_then(|signal| u8::try_from(signal).ok())
+        self.told.stopped
     }
 
     /// Whether the command has a process group of its own.
@@ -297,7 +314,12 @@ impl Running {
         timeout: Option<Duration>,
     ) -> Result<Woken, LaunchError> {
         let now = Instant::now();
-        let due = self.last_resort.map(|at| at.saturating_duration_since(now));
+        let due = match self.patience {
+            Patience::Endless => None,
+            Patience::KillAt(at) | Patience::KillWithoutInitAt(at) => {
+                Some(at.saturating_duration_since(now))
+            }
+        };
         // The timeout is counted by the monotonic clock, which steps of the time don't move.
         let timeout = timeout.into_iter().chain(due).min().map(timespec);
         // A channel that has ended would wake this up for ever.
@@ -333,10 +355,12 @@ impl Running {
 
     fn hear_of_exec(&mut self) {
         // Ended without a word, as exec closes it: the command runs.
-        if let Some(channel) = self.exec_channel.take()
-            && let Received::Record(Record::Failed { step, failure }, _) = receive(&channel)
-        {
-            self.failure = Some(explain::step(&self.context, 1, step, failure));
+        let Some(channel) = self.exec_channel.take() else { return };
+        match receive(&channel) {
+            Received::Record(Record::Failed { step, failure }, _) => {
+                self.failure = Some(explain::step(&self.context, 1, step, failure));
+            }
+            _ => self.happened.push(Happened::Executed),
         }
     }
 
@@ -346,13 +370,24 @@ impl Running {
             match receive(&self.tree.channel) {
                 Received::Record(Record::Ended { status, transferred, killed }, _) => {
                     self.told = Told { status: Some(status), transferred, stopped: None };
-                    self.killed |= killed;
+                    if killed && !self.killed {
+                        self.killed = true;
+                        self.happened.push(Happened::Killed);
+                    }
                 }
                 Received::Record(Record::Stopped { signal }, _) => {
+                    let signal = u8::try_from(signal).unwrap_or(0);
                     self.told.stopped = Some(signal);
+                    self.happened.push(Happened::Stopped { signal });
                 }
-                Received::Record(Record::Continued, _) => self.told.stopped = None,
-                Received::Record(Record::TimedOut, _) => self.timed_out = true,
+                Received::Record(Record::Continued, _) => {
+                    self.told.stopped = None;
+                    self.happened.push(Happened::Continued);
+                }
+                Received::Record(Record::TimedOut, _) => {
+                    self.timed_out = true;
+                    self.happened.push(Happened::TimeUp);
+                }
                 Received::Record(..) => {}
                 Received::Nothing => return,
                 // Nothing more comes; the pidfd tells of init's end.
@@ -362,14 +397,21 @@ impl Running {
     }
 
     fn mind_the_time(&mut self) {
-        if self.last_resort.is_none_or(|at| Instant::now() < at) || self.ended {
-            return;
+        let now = Instant::now();
+        match self.patience {
+            _ if self.ended => {}
+            Patience::KillAt(at) if now >= at => {
+                self.timed_out |= !self.terminated;
+                self.kill();
+                // Somebody has stopped it.
+                let _ = pidfd_kill(self.tree.pidfd.as_fd(), libc::SIGCONT);
+            }
+            Patience::KillWithoutInitAt(at) if now >= at => {
+                self.patience = Patience::Endless;
+                self.tree.kill();
+            }
+            _ => {}
         }
-        self.last_resort = None;
-        self.timed_out |= !self.terminated;
-        // Without a pid namespace, only init can kill the tree.
-        let _ = pidfd_kill(self.tree.pidfd.as_fd(), libc::SIGCONT);
-        self.kill();
     }
 
     /// Asks the command to end, and kills the tree after the grace.
@@ -382,7 +424,13 @@ impl Running {
         if !self.terminated {
             self.terminated = true;
             let last = Instant::now().checked_add(self.grace() + LENIENCE);
-            self.last_resort = self.last_resort.into_iter().chain(last).min();
+            match (self.patience, last) {
+                (Patience::Endless, Some(last)) => self.patience = Patience::KillAt(last),
+                (Patience::KillAt(at), Some(last)) if last < at => {
+                    self.patience = Patience::KillAt(last);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -409,26 +457,16 @@ impl Running {
     /// Waits for init's end and reaps it: then the kernel, or init, has ended all others. A process
     /// that can't be killed (waiting for a device) must not hold the launcher for ever.
     fn reap(&mut self) -> Result<Usage, LaunchError> {
-        let deadline = Instant::now() + KILL_PATIENCE;
         self.reaped = true;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(LaunchError {
-                    layer: Layer::ProcessTree,
-                    kind: LaunchFailure::Lost(
-                        "a process of the sandbox doesn't die; it waits inside the kernel".into(),
-                    ),
-                    remedy: Some("see /proc/PID/stack of the processes that are left".into()),
-                    contradiction: None,
-                });
-            }
-            let mut events = [PollFd::new(&self.tree.pidfd, PollFlags::IN)];
-            match rustix::event::poll(&mut events, Some(&timespec(left))) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => break,
-                Err(errno) => return Err(failed("poll(2)", errno)),
-            }
+        if !self.tree.has_ended_in(KILL_PATIENCE) {
+            return Err(LaunchError {
+                layer: Layer::ProcessTree,
+                kind: LaunchFailure::Lost(
+                    "a process of the sandbox doesn't die; it waits inside the kernel".into(),
+                ),
+                remedy: Some("see /proc/PID/stack of the processes that are left".into()),
+                contradiction: None,
+            });
         }
         match reap(Wait::For(self.tree.pid)) {
             Ok(Some((_, _, usage))) => Ok(usage),
@@ -474,12 +512,6 @@ struct Woken {
     told: bool,
     /// The command was executed, or can't be.
     exec: bool,
-}
-
-fn timespec(time: Duration) -> Timespec {
-    // What the kernel can't count is as good as endless.
-    let tv_sec = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    Timespec { tv_sec, tv_nsec: i64::from(time.subsec_nanos()) }
 }
 
 fn failed(call: &'static str, errno: Errno) -> LaunchError {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::getpid;
 
 use super::child::record::Recipient;
-use super::running::{Ended, Other, Running};
+use super::running::{Ended, Happened, Other, Running};
 use crate::error::LaunchError;
 use crate::sys::signal::{
     SignalSet, Taken, is_ignored, kill, next_signal, set_mask, signal_descriptor, signal_on_input,
@@ -59,17 +59,24 @@ impl Signals {
 }
 
 /// Waits until the run has ended and its whole tree is gone.
-pub(crate) fn wait(running: &mut Running, signals: Option<&Signals>) -> Result<Ended, LaunchError> {
-    let Some(signals) = signals else {
-        while !running.turn(&mut [], None)? {}
-        return running.finish();
-    };
-    let mut supervisor = Supervisor { signals, interrupted: None, stopped: None };
+pub(crate) fn wait(
+    running: &mut Running,
+    signals: Option<&Signals>,
+    tell: &mut dyn FnMut(Happened),
+) -> Result<Ended, LaunchError> {
+    let mut supervisor =
+        signals.map(|signals| Supervisor { signals, interrupted: None, stopped: None });
     loop {
-        let mut events = [Other::new(signals.descriptor.as_fd(), PollFlags::IN)];
-        if running.turn(&mut events, None)? {
+        let mut events: Vec<_> = signals
+            .iter()
+            .map(|signals| Other::new(signals.descriptor.as_fd(), PollFlags::IN))
+            .collect();
+        let ended = running.turn(&mut events, None)?;
+        running.take_happened().into_iter().for_each(&mut *tell);
+        if ended {
             return running.finish();
         }
+        let Some(supervisor) = &mut supervisor else { continue };
         supervisor.hand_on(running);
         supervisor.follow(running);
     }
@@ -114,6 +121,7 @@ impl Supervisor<'_> {
             libc::SIGINT if self.is_second(running.grace()) => running.kill(),
             _ => running.signal_to(number, to),
         }
+        running.note(Happened::Signal { signal: u8::try_from(number).unwrap_or(0) });
     }
 
     /// Whether this interrupt is the second one: the first wasn't enough.

@@ -67,11 +67,12 @@ pub(super) fn watch(program: &Program, channels: &Channels, born: &Born) -> i32 
         None => tree::kill_namespace(&mut reaped),
     }
     match (end, status) {
-        (End::LauncherGone, _) | (_, None) => LAUNCHER_GONE,
+        (_, None) => LAUNCHER_GONE,
         (_, Some(status)) => {
             watch.news.tell_rest();
             let transferred = born.account.as_ref().and_then(account::read);
-            let killed = matches!(end, End::Killed);
+            let killed = !matches!(end, End::Status(_));
+            // A launcher that has only closed its half still listens.
             let _ = send(channel, Record::Ended { status, transferred, killed });
             0
         }

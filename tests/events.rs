@@ -1,0 +1,108 @@
+//! `--events`: a line for everything that happens to a run, in its order, with the time.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
+mod support;
+
+use serde_json::Value;
+use support::{Finished, Workspace, callers};
+
+/// Runs a script and reads the events.
+fn run(workspace: &Workspace, options: &[&str], script: &str) -> (Finished, Vec<Value>) {
+    let path = workspace.home().join("events");
+    let _ = std::fs::remove_file(&path);
+    let options = [options, &["--events", path.to_str().unwrap()]].concat();
+    let run = workspace.shell(&options, script);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+    let events = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (run, events)
+}
+
+/// The names of the events, those of layers aside.
+fn names(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["event"].as_str().unwrap()).filter(|n| *n != "layer").collect()
+}
+
+#[test]
+fn a_run_is_told_from_its_plan_to_its_end() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let (run, events) = run(&workspace, &[], "exit 4");
+        assert_eq!(run.code(), 4, "{caller:?}: {run:?}");
+        assert_eq!(names(&events), ["planned", "started", "running", "ended"], "{caller:?}");
+        let outcome = serde_json::json!({"kind": "exited", "code": 4});
+        assert_eq!(events.last().unwrap()["outcome"], outcome);
+        let layers = events.iter().filter(|event| event["event"] == "layer");
+        assert!(layers.clone().any(|layer| layer["layer"] == "seccomp"), "{events:?}");
+        assert!(layers.clone().all(|layer| layer["status"].is_string()), "{events:?}");
+        // Both clocks go forward.
+        for clock in ["time", "monotonic"] {
+            let times: Vec<f64> = events.iter().map(|e| e[clock].as_f64().unwrap()).collect();
+            assert!(times.is_sorted() && times[0] > 0.0, "{clock}: {times:?}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_told_when_it_is_reached() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let (_, events) = run(&workspace, &["--timeout", "50ms"], "sleep 20");
+        assert_eq!(names(&events), ["planned", "started", "running", "limit", "ended"]);
+        let limit = events.iter().find(|event| event["event"] == "limit").unwrap();
+        let started = events.iter().find(|event| event["event"] == "started").unwrap();
+        let after = limit["monotonic"].as_f64().unwrap() - started["monotonic"].as_f64().unwrap();
+        assert!(limit["limit"] == "wall_time" && after >= 0.045, "{caller:?}: {after}");
+    }
+}
+
+#[test]
+fn a_run_that_never_began_has_an_end_all_the_same() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let path = workspace.home().join("events");
+        let path = path.to_str().unwrap();
+        let run = workspace.ringfence(["run", "--events", path, "--", "no-such-command"]).finish();
+        assert_eq!(run.code(), 127, "{run:?}");
+        let text = std::fs::read_to_string(path).unwrap();
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["event"], &last["exit_code"]), (&"ended".into(), &127.into()));
+    }
+}
+
+#[test]
+fn the_command_doesnt_get_the_descriptor_of_its_events() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let list = "ls /proc/self/fd | tr '\\n' ' '";
+        let path = workspace.home().join("events");
+        let script = format!(
+            "exec 7>{path}; exec {binary} run --events fd:7 -- sh -c \"{list}\"",
+            path = path.display(),
+            binary = support::binary().display(),
+        );
+        let mut command = workspace.ringfence(["unused"]).command;
+        let mut shell = std::process::Command::new("sh");
+        shell.arg("-c").arg(script).current_dir(workspace.project());
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        workspace.become_caller(&mut shell);
+        let run = Finished(shell.output().unwrap());
+        assert_eq!(run.success(), "0 1 2 3", "{caller:?}");
+        assert!(std::fs::read_to_string(&path).unwrap().contains("\"ended\""));
+        command.env_clear();
+    }
+}
+
+#[test]
+fn events_are_not_written_through_a_link() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let target = workspace.write("home/target", "untouched");
+        let link = workspace.home().join("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let arguments = ["run", "--events", link.to_str().unwrap(), "--", "true"];
+        let run = workspace.ringfence(arguments).finish();
+        assert_eq!(run.code(), 125, "{run:?}");
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "untouched");
+    }
+}
