@@ -263,3 +263,62 @@ fn best_effort_is_only_given_where_it_is_asked_for() {
     let run = workspace.shell(&profile, "echo ran");
     assert_eq!((run.code(), run.stdout()), (125, String::new()), "{run:?}");
 }
+
+/// One short process after the other: none comes near the limit by itself, all together do.
+const MANY_SHORT: &str =
+    "while :; do sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'; done";
+
+#[test]
+fn a_limit_of_processor_time_holds_for_all_processes_together() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        if !has_cgroup(&workspace, caller) {
+            continue;
+        }
+        for level in LEVELS {
+            let set = ["--set", "limits.cpu_time=500ms", "--timeout", "30s"];
+            let options = [&["-l", level], &set[..]].concat();
+            let (run, report) = workspace.report(&options, MANY_SHORT);
+            assert_eq!(report["outcome"]["kind"], "limit", "{caller:?} {level}: {report:#}");
+            assert_eq!(report["outcome"]["limit"], "cpu_time", "{caller:?} {level}: {report:#}");
+            // SIGXCPU, as from the kernel.
+            assert_eq!(run.code(), 128 + 24, "{caller:?} {level}: {run:?}");
+            assert!(run.stderr().contains("limits.cpu_time"), "{caller:?} {level}: {run:?}");
+            let used = |what: &str| report["usage"][what].as_f64().unwrap();
+            let used = used("user_seconds") + used("system_seconds");
+            assert!((0.4..2.0).contains(&used), "{caller:?} {level}: {used}");
+        }
+    }
+}
+
+#[test]
+fn a_tree_that_ignores_its_limit_of_processor_time_is_killed_a_second_later() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        if !has_cgroup(&workspace, caller) {
+            continue;
+        }
+        let script = format!("trap '' XCPU; {MANY_SHORT}");
+        let set = ["-q", "--set", "limits.cpu_time=300ms", "--timeout", "30s"];
+        let mark = mark();
+        let (run, report) = workspace.report(&set, &format!("{script} # {mark}"));
+        assert_eq!(report["outcome"]["limit"], "cpu_time", "{caller:?}: {report:#}");
+        assert_eq!(run.code(), 128 + 9, "{caller:?}: {run:?}");
+        assert!(report["usage"]["wall_seconds"].as_f64() > Some(1.2), "{caller:?}: {report:#}");
+        nothing_is_left(&mark);
+    }
+}
+
+#[test]
+fn a_tree_that_stays_below_its_limit_of_processor_time_is_left_alone() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let set = ["--set", "limits.cpu_time=20s", "--timeout", "30s"];
+        let (run, report) = workspace.report(&set, "sleep 0.3; exit 7");
+        assert_eq!(run.code(), 7, "{caller:?}: {run:?}");
+        // Which of the two it is, is told.
+        let details = layer(&report, "rlimits")["details"].to_string();
+        let told = ["of the whole tree too", "of each process; nothing counts"];
+        assert!(told.iter().any(|text| details.contains(text)), "{caller:?}: {details}");
+    }
+}

@@ -1,9 +1,8 @@
 //! What the built-in profiles keep away from a command, looked at from inside.
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
 
-use support::{Caller, Finished, Ringfence, Workspace, callers, skip};
+use support::{Caller, Finished, Ringfence, Workspace, callers, python, skip};
 
 /// Profiles in which nothing of the home directory shows.
 const CLOSED: [&str; 5] = ["default", "untrusted", "compute", "network-client", "landlock-only"];
@@ -15,7 +14,7 @@ fn run(workspace: &Workspace, options: &[&str], words: &[&str]) -> Finished {
 }
 
 fn call(workspace: &Workspace, options: &[&str], words: &[&str]) -> Ringfence {
-    workspace.ringfence(["run", "-q"].iter().chain(options).chain(&["--"]).chain(words))
+    workspace.quietly(options, words)
 }
 
 #[test]
@@ -262,84 +261,6 @@ fn the_untrusted_profiles_refuse_where_namespaces_are_forbidden() {
 }
 
 #[test]
-fn the_network_is_unreachable() {
-    let Some(python) = python() else { return };
-    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = server.local_addr().unwrap().port();
-    for caller in callers() {
-        for profile in ["default", "ci", "untrusted", "landlock-only", "ci-landlock"] {
-            let workspace = Workspace::new(caller);
-            let run = run(&workspace, &["-p", profile], &[python, "-c", &connect(port)]);
-            assert!(run.stdout().contains("Error"), "{caller:?} {profile}: {run:?}");
-        }
-    }
-}
-
-#[test]
-fn loopback_is_there_for_the_tests_of_a_build_job() {
-    let Some(python) = python() else { return };
-    let program = "import socket\n\
-        s = socket.create_server(('localhost', 0))\n\
-        c = socket.create_connection(s.getsockname())\n\
-        print('connected')";
-    for caller in callers() {
-        let workspace = Workspace::new(caller);
-        let run = run(&workspace, &["-p", "ci"], &[python, "-c", program]);
-        assert_eq!(run.success(), "connected", "{caller:?}");
-    }
-}
-
-#[test]
-fn a_network_client_connects_to_allowed_ports_only() {
-    let Some(python) = python() else { return };
-    let (server, other) = two_servers();
-    for caller in callers() {
-        let workspace = Workspace::new(caller);
-        let options = ["-p", "network-client", "--connect", &server.to_string()];
-        let allowed = run(&workspace, &options, &[python, "-c", &connect(server)]);
-        if allowed.code() == 125 {
-            return skip("landlock-tcp", &allowed.stderr());
-        }
-        assert_eq!(allowed.success(), "connected", "{caller:?}");
-        let refused = run(&workspace, &options, &[python, "-c", &connect(other)]);
-        assert_eq!(refused.success(), "PermissionError", "{caller:?}");
-    }
-}
-
-#[test]
-fn a_network_client_binds_no_port_and_makes_no_unix_socket() {
-    let Some(python) = python() else { return };
-    let tries = [
-        "import socket; socket.create_server(('127.0.0.1', 0))",
-        "import socket; socket.socket(socket.AF_UNIX)",
-    ];
-    for caller in callers() {
-        for program in tries {
-            let workspace = Workspace::new(caller);
-            let run = run(&workspace, &["-p", "network-client"], &[python, "-c", program]);
-            if run.code() == 125 {
-                return skip("landlock-tcp", &run.stderr());
-            }
-            assert!(run.stderr().contains("PermissionError"), "{caller:?}: {run:?}");
-        }
-    }
-}
-
-#[test]
-fn the_network_is_opened_by_the_option_also_where_seccomp_stands_in() {
-    let Some(python) = python() else { return };
-    let (server, _) = two_servers();
-    for caller in callers() {
-        for profile in ["default", "landlock-only"] {
-            let workspace = Workspace::new(caller);
-            let options = ["-p", profile, "--net", "host"];
-            let run = run(&workspace, &options, &[python, "-c", &connect(server)]);
-            assert_eq!(run.success(), "connected", "{caller:?} {profile}");
-        }
-    }
-}
-
-#[test]
 fn compute_makes_no_process_no_socket_and_no_file() {
     let Some(python) = python() else { return };
     let tries = [
@@ -469,51 +390,4 @@ fn tokens_in_the_environment_are_not_passed() {
             assert!(!call.finish().success().contains("s3cret"), "{caller:?} {profile}");
         }
     }
-}
-
-#[test]
-fn landlock_only_connects_to_no_socket_of_the_host() {
-    let Some(python) = python() else { return };
-    for caller in callers() {
-        for profile in ["landlock-only", "ci-landlock"] {
-            let workspace = Workspace::new(caller);
-            let path = workspace.path().join("socket");
-            let _server = std::os::unix::net::UnixListener::bind(&path).unwrap();
-            let program = format!(
-                "import socket; socket.socket(socket.AF_UNIX).connect('{}')",
-                path.display()
-            );
-            let options = ["-p", profile, "--net", "host"];
-            let run = run(&workspace, &options, &[python, "-c", &program]);
-            assert!(run.stderr().contains("PermissionError"), "{caller:?} {profile}: {run:?}");
-        }
-    }
-}
-
-fn python() -> Option<&'static str> {
-    let python = "/usr/bin/python3";
-    let there = std::path::Path::new(python).exists();
-    if !there {
-        skip("python3", "there is no /usr/bin/python3");
-    }
-    there.then_some(python)
-}
-
-fn connect(port: u16) -> String {
-    format!(
-        "import socket\n\
-         try: socket.create_connection(('127.0.0.1', {port}), 5); print('connected')\n\
-         except OSError as e: print(type(e).__name__, end='')"
-    )
-}
-
-/// Two servers that accept connections for as long as the test runs.
-fn two_servers() -> (u16, u16) {
-    let serve = || {
-        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = server.local_addr().unwrap().port();
-        std::thread::spawn(move || server.incoming().for_each(drop));
-        port
-    };
-    (serve(), serve())
 }

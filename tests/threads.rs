@@ -39,6 +39,10 @@ fn sixteen_threads_spawn_while_others_allocate_and_change_the_environment() {
         Sandbox::new(&profile).unwrap()
     });
     profile[1].command("true").status().unwrap();
+    // Neither a program that ignores SIGCHLD, for which the kernel reaps, nor one that waits for any
+    // child takes an outcome away.
+    // SAFETY: ignoring a signal runs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     let before = held();
     let stop = AtomicBool::new(false);
     let next = AtomicUsize::new(0);
@@ -55,6 +59,13 @@ fn sixteen_threads_spawn_while_others_allocate_and_change_the_environment() {
             while !stop.load(Ordering::Relaxed) {
                 kept.push(vec![1_u8; 100_000]);
                 kept.truncate(50);
+            }
+        });
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let any = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+                assert_eq!(any.map(|_| ()), Err(rustix::io::Errno::CHILD));
+                std::thread::sleep(Duration::from_micros(100));
             }
         });
         let workers: Vec<_> = (0..THREADS)

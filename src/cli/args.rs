@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::quick;
+
 /// What the exit status says.
 const EXIT_STATUS: &str = "\
 Exit status of run:
@@ -34,6 +36,19 @@ Examples:
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) action: Action,
+}
+
+impl Arguments {
+    /// Parses the command line of this process.
+    pub(crate) fn of_process() -> Result<Self, clap::Error> {
+        let mut words = std::env::args_os().skip(1);
+        if words.next().is_some_and(|word| word == "run")
+            && let Some(run) = quick::parse(words)
+        {
+            return Ok(Self { action: Action::Run(run) });
+        }
+        Self::try_parse()
+    }
 }
 
 /// The subcommands.
@@ -118,7 +133,7 @@ pub(crate) struct SandboxArguments {
 }
 
 /// `ringfence run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(
     after_help = RUN_HELP,
     override_usage = "ringfence run [OPTIONS] [--] COMMAND [ARGS]..."
@@ -202,5 +217,8 @@ pub(crate) enum ProfilesAction {
     Show {
         /// Its name or path
         name: String,
+        /// Show what it comes to: with all that it extends and that its level sets
+        #[arg(long)]
+        merged: bool,
     },
 }

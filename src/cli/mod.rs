@@ -8,6 +8,7 @@ mod explain;
 mod failure;
 mod output;
 mod profiles;
+mod quick;
 mod render;
 mod report_file;
 mod request;
@@ -15,8 +16,6 @@ mod run;
 mod usage;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::error::exit_code;
 use args::{Action, Arguments};
@@ -28,7 +27,7 @@ pub fn main() -> ExitCode {
         render::line("refuses to run setuid, setgid or with file capabilities: chmod a-s it");
         return ExitCode::from(exit_code::LAUNCHER);
     }
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::of_process() {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(usage::tell(&error)),
     };

@@ -10,8 +10,11 @@ use super::output::{self, BAD, FAINT, HEADING, paint, paint_padded};
 use crate::error::Error;
 use crate::launch::library::{Entry, Library};
 use crate::launch::load::{load, profile_error};
+use crate::policy::complete;
 use crate::profile::diagnostic::{escaped, escaped_lines};
 use crate::profile::layering::{Layered, Loaded, Loader, resolve};
+use crate::profile::model::Profile;
+use crate::profile::source::Sources;
 use crate::profile::vocabulary::Level;
 
 /// A line of the list.
@@ -45,13 +48,15 @@ struct Shown<'a> {
     description: Option<&'a str>,
     otherwise: Vec<&'a str>,
     text: &'a str,
+    /// The profile with all that it extends and that its level sets: a profile by itself.
+    merged: Profile,
 }
 
 /// Lists profiles or shows one; what the program is to exit with.
 pub(super) fn profiles(arguments: &ProfilesArguments) -> u8 {
     let written = match &arguments.action {
         None | Some(ProfilesAction::List) => list(arguments.json),
-        Some(ProfilesAction::Show { name }) => show(name, arguments.json),
+        Some(ProfilesAction::Show { name, merged }) => show(name, *merged, arguments.json),
     };
     match written {
         Ok(()) => 0,
@@ -105,24 +110,25 @@ fn listed(library: &mut Library, entry: Entry) -> Listed {
     }
 }
 
-fn show(name: &str, json: bool) -> Result<(), Error> {
+fn show(name: &str, as_merged: bool, json: bool) -> Result<(), Error> {
     let mut library = Library::of_caller();
     let source = library.load(name, None).map_err(|problem| {
         let origin = crate::profile::source::Origin::CODE;
         let color = output::error_has_color();
         profile_error(&[problem.at(origin)], &Default::default(), color)
     })?;
-    if !json {
-        // A terminal must not obey what a text from elsewhere holds; a file gets it as it is.
-        let safe = std::io::stdout().is_terminal();
-        let text =
-            if safe { escaped_lines(&source.text.replace('\t', "    ")) } else { source.text };
-        return output::print_raw(&text);
+    if !json && !as_merged {
+        return print(source.text);
     }
-    let Loaded { choices, .. } = load(&mut library, name, output::error_has_color())?;
-    let Some((Layered { profile, sha256, name, .. }, others)) = choices.split_first() else {
+    let Loaded { choices, sources } = load(&mut library, name, output::error_has_color())?;
+    let Some((first, others)) = choices.split_first() else {
         return Err(Error::Usage("the profile is empty".to_owned()));
     };
+    let merged = merged(first, &sources);
+    if !json {
+        return print(merged.to_json() + "\n");
+    }
+    let Layered { profile, sha256, name } = first;
     output::print_json(&Shown {
         version: 1,
         name,
@@ -132,5 +138,29 @@ fn show(name: &str, json: bool) -> Result<(), Error> {
         description: profile.description.as_deref(),
         otherwise: others.iter().map(|choice| choice.name.as_str()).collect(),
         text: &source.text,
+        merged,
     })
+}
+
+/// A profile by itself: with all that it extends and that its level sets, and without what may
+/// take its place.
+fn merged(layered: &Layered, sources: &Sources) -> Profile {
+    let mut profile = layered.profile.clone().apart_from(sources);
+    profile.extends.clear();
+    profile.otherwise.clear();
+    match profile.level {
+        Some(level) => Profile {
+            name: Some(layered.name.clone()),
+            description: profile.description.clone(),
+            ..complete(profile, level.value)
+        },
+        None => profile,
+    }
+}
+
+/// Prints a text that may be from elsewhere: a terminal must not obey it, a file gets it as it is.
+fn print(text: String) -> Result<(), Error> {
+    let safe = std::io::stdout().is_terminal();
+    let text = if safe { escaped_lines(&text.replace('\t', "    ")) } else { text };
+    output::print_raw(&text)
 }

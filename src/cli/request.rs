@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::launch::library::Library;
 use crate::launch::load::{context_of_caller, load, load_first, policies, profile_error};
 use crate::policy::{Context, Policy};
+use crate::profile::diagnostic::quoted;
 use crate::profile::layering::Loaded;
 use crate::profile::model::{Mount, MountKind, Profile};
 use crate::profile::parse::parse_fragment;
@@ -279,9 +280,9 @@ fn checked(target: String, kind: MountKind, option: &str) -> Result<Mount, Error
     if target.split('/').any(|part| part == "..") {
         return Err(wrong("the target must not contain \"..\""));
     }
-    // PATH_MAX and NAME_MAX, less the NUL.
-    if target.len() > 4095 || target.split('/').any(|part| part.len() > 255) {
-        return Err(wrong("the target is longer than the kernel takes"));
+    if is_too_long(Path::new(&target)) {
+        let shown = quoted(&target);
+        return Err(Error::Usage(format!("--{option} {shown}: the target is {TOO_LONG}")));
     }
     Ok(Mount { target, kind, optional: false })
 }
@@ -348,7 +349,19 @@ fn absolute(path: &OsStr) -> Result<PathBuf, Error> {
             other => normal.push(other),
         }
     }
+    if is_too_long(&normal) {
+        let shown = quoted(&path.to_string_lossy());
+        return Err(Error::Usage(format!("{shown}: the path is {TOO_LONG}")));
+    }
     Ok(normal)
+}
+
+const TOO_LONG: &str =
+    "longer than the kernel takes: 4095 bytes, and 255 for each name between slashes";
+
+/// `PATH_MAX` and `NAME_MAX`, less the NUL.
+fn is_too_long(path: &Path) -> bool {
+    path.as_os_str().len() > 4095 || path.iter().any(|name| name.len() > 255)
 }
 
 /// A path as text of a profile, in which `${` would begin a variable.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::os::Unopened;
 use crate::profile::diagnostic::quoted;
 use crate::profile::layering::{LoadError, Loader};
 use crate::profile::source::Source;
@@ -135,25 +136,29 @@ impl Library {
 
     fn by_path(&self, path: &Path) -> Result<Source, LoadError> {
         let fail = |what: String| LoadError::new(format!("{}: {what}", path.display()));
-        let path = std::fs::canonicalize(path).map_err(|error| fail(plain(&error)))?;
-        // Without waiting for somebody to write, should it be a pipe.
-        let file = crate::os::open_without_waiting(&path).map_err(|error| fail(plain(&error)))?;
+        let (file, path) = crate::os::open_by_steps(path, self.distrust_writable)
+            .map_err(|why| unopened(path, &why))?;
         let metadata = file.metadata().map_err(|error| fail(plain(&error)))?;
-        if !metadata.is_file() {
-            return Err(fail("isn't a regular file".to_owned()));
-        }
         if metadata.len() > MOST_BYTES {
             return Err(fail("is larger than 4 MiB, which no profile is".to_owned()));
-        }
-        if self.distrust_writable {
-            crate::os::only_root_writes(&path, &metadata).map_err(|who| {
-                fail(format!("refused: {who} can write it, and this runs as root"))
-                    .help("chown root and chmod go-w it, and the directories it is in")
-            })?;
         }
         let text = std::io::read_to_string(file).map_err(|error| fail(plain(&error)))?;
         let directory = path.parent().map(Path::to_owned);
         Ok(Source { name: path.display().to_string(), text, directory })
+    }
+}
+
+fn unopened(path: &Path, unopened: &Unopened) -> LoadError {
+    let fail = |what: String| LoadError::new(format!("{}: {what}", path.display()));
+    match unopened {
+        Unopened::Error(error) => fail(plain(error)),
+        Unopened::NotAFile => fail("isn't a regular file".to_owned()),
+        Unopened::Distrusted { by, why } => {
+            fail(format!("refused: {} {why}, and this runs as root", by.display())).help(
+                "chown root and chmod go-w it; the same holds of every directory and link on the \
+                 way to a profile",
+            )
+        }
     }
 }
 

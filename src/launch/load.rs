@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::library::Library;
 use crate::error::Error;
-use crate::policy::{Context, Policy, ProfileIdentity, validate};
+use crate::policy::{Context, Policy, ProfileIdentity, overridden, switches_off, validate};
 use crate::profile::diagnostic::{Diagnostic, Located, render};
 use crate::profile::expand::Variables;
 use crate::profile::layering::{Loaded, overlay, resolve, resolve_first};
@@ -43,8 +43,15 @@ pub fn policies(
     let policy = |choice: &crate::profile::layering::Layered| {
         let profile = changes.iter().cloned().fold(choice.profile.clone(), overlay);
         let identity = ProfileIdentity { name: choice.name.clone(), sha256: choice.sha256.clone() };
-        validate(profile, identity, &loaded.sources, context)
-            .map_err(|problems| profile_error(&problems, &loaded.sources, color))
+        // Most options take nothing away, and most launches aren't worth a second look.
+        let changed = changes.iter().any(switches_off).then(|| profile.clone());
+        let mut policy = validate(profile, identity, &loaded.sources, context)
+            .map_err(|problems| profile_error(&problems, &loaded.sources, color))?;
+        if let Some(changed) = changed {
+            let lost = overridden(&choice.profile, &changed, &policy, &loaded.sources);
+            policy.notes.extend(lost);
+        }
+        Ok(policy)
     };
     loaded.choices.iter().map(policy).collect()
 }

@@ -219,7 +219,7 @@ pub fn run(
         };
         observer.planned(&chosen, running.target());
         let limits = os::limits_in_force(&running);
-        os::sweep(&chosen.facts);
+        os::sweep(&chosen.facts, &chosen.plan);
         let ended =
             os::wait(&mut running, signals.as_ref().ok(), &mut |what| observer.happened(what))?;
         drop(running);

@@ -27,6 +27,11 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Ending {
     if ended.timed_out {
         return Ending::TimedOut;
     }
+    if ended.out_of_cpu_time {
+        // Whatever the command made of the signal in the second that it had.
+        let killed_by = ended.status.map_or(signal::KILL, |status| (status & 0x7f) as u8);
+        return limit("cpu_time", if killed_by == 0 { signal::XCPU } else { killed_by });
+    }
     let out_of_memory = ended.statistics.oom_kills.is_some_and(|kills| kills > 0);
     let Some(status) = ended.status else {
         if out_of_memory {

@@ -57,7 +57,7 @@ impl Sandbox {
         let chosen =
             choose_knowing(&mut Policies::from(policies.clone()), Effort::Look, &knowledge)?;
         // Once, and not at every launch.
-        os::sweep(&chosen.facts);
+        os::sweep(&chosen.facts, &chosen.plan);
         let chosen = Arc::new(chosen);
         Ok(Self(Arc::new(Mutex::new(State { policies, knowledge, chosen }))))
     }

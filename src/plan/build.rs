@@ -46,6 +46,8 @@ pub(super) struct Builder<'a> {
     pub(super) ids: Ids,
     /// Paths of the host that must not come to exist during the run.
     pub(super) guarded: Vec<std::path::PathBuf>,
+    /// The limit of the tree's processor time that the supervisor holds.
+    pub(super) cpu_time: Option<std::time::Duration>,
     layers: Vec<LayerState>,
     problems: Vec<Problem>,
     is_mistake: bool,
@@ -64,6 +66,7 @@ impl<'a> Builder<'a> {
             id_map: None,
             ids: Ids { uid: facts.caller.uid, gid: facts.caller.gid },
             guarded: Vec::new(),
+            cpu_time: None,
             layers: Vec::new(),
             problems: Vec::new(),
             is_mistake: false,
@@ -217,7 +220,8 @@ impl<'a> Builder<'a> {
     fn session(&mut self) {
         let layer = Layer::Session;
         if !self.wants(layer) {
-            return self.off(layer);
+            self.off(layer);
+            return self.guard_shared_terminal();
         }
         self.steps.extend([Step::NewSession, Step::TargetGroup]);
         // CAP_SYS_ADMIN over the terminal's namespace passes the kernel's check that a process
@@ -239,6 +243,23 @@ impl<'a> Builder<'a> {
             );
             self.fallback(layer, "setsid(2) alone", cause);
         }
+    }
+
+    /// A command that stays in the caller's session may read and write the caller's terminal, but
+    /// what it typed there the caller's shell would run once the sandbox is gone.
+    fn guard_shared_terminal(&mut self) {
+        let layer = Layer::Session;
+        if self.is_enforced(Layer::Seccomp) {
+            return; // The group is refused there, unless it is allowed by name.
+        }
+        if !self.facts.seccomp.is_usable() || self.facts.arch.is_none() {
+            let text = "the command may type into the caller's terminal (TIOCSTI): no filter of \
+                        system calls can be had here to forbid that";
+            return self.notes.push(text.to_owned());
+        }
+        self.steps.push(Step::Seccomp { policy: SeccompPolicy::guard(), layer });
+        self.expected.seccomp = true;
+        self.detail(layer, "the caller's session; a filter refuses TIOCSTI and TIOCLINUX");
     }
 
     /// Where files of the caller's appear as the command's, a setuid one that the command makes
@@ -350,6 +371,7 @@ impl<'a> Builder<'a> {
                     .policy
                     .wall_time
                     .filter(|_| self.policy.enforcement.wants(Layer::WallTime)),
+                cpu_time: self.cpu_time,
                 grace: self.policy.process.grace,
                 pid_namespace: self.namespaces.contains(&Namespace::Pid),
                 guarded: self.guarded,

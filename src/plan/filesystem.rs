@@ -57,7 +57,7 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
 /// in the user's directory; it is guarded instead: its appearance ends the run.
 fn hide(builder: &mut Builder<'_>, path: &Path) {
     builder.steps.push(Step::Mask { path: path.to_owned(), layer: Layer::Filesystem });
-    let Some(on_host) = builder.policy.filesystem.on_host(path) else { return };
+    let Some(on_host) = builder.policy.on_host(path) else { return };
     if let Some(PathFact::Missing(_)) = builder.facts.paths.get(&on_host) {
         let text = format!("{} isn't there: should it appear, the run ends", path.display());
         builder.detail(Layer::Filesystem, text);
@@ -90,6 +90,8 @@ fn unsupported(builder: &Builder<'_>) -> Option<Cause> {
 struct View {
     /// Whether the root is a tree of the host, whose directories are already there.
     tree: bool,
+    /// Whether that tree is the host's own root, which shows what the host has where it has it.
+    host: bool,
     /// What may be made where.
     ground: Ground,
 }
@@ -122,8 +124,9 @@ impl View {
                 Remount { path: "/".into(), writable: false, executable: true, device: false };
             remount(builder, source, &read_only);
         }
+        let host = tree.as_deref() == Some(Path::new("/"));
         let tree = tree.is_some();
-        Self { tree, ground: Ground::new(tree) }
+        Self { tree, host, ground: Ground::new(tree) }
     }
 
     fn plan(mut self, builder: &mut Builder<'_>) {
@@ -190,6 +193,7 @@ impl View {
                 self.bind(builder, bind, mount.optional, *map_owner);
             }
             MountKind::Tmpfs { size, mode, noexec } => {
+                self.needs_place(builder, &mount.target, true);
                 self.directory(builder, &mount.target);
                 self.tmpfs(
                     builder,
@@ -204,11 +208,15 @@ impl View {
                 );
             }
             MountKind::Proc => {
+                self.needs_place(builder, &mount.target, true);
                 self.directory(builder, &mount.target);
                 self.ground.give_to_host(&mount.target);
                 builder.steps.push(Step::Proc(mount.target.clone()));
             }
-            MountKind::Dev => self.dev(builder, &mount.target),
+            MountKind::Dev => {
+                self.needs_place(builder, &mount.target, true);
+                self.dev(builder, &mount.target);
+            }
         }
     }
 
@@ -222,7 +230,7 @@ impl View {
         }
         let fact = fact.unwrap_or(PathFact::Missing(String::new()));
         let same_place = bind.source == bind.target;
-        if self.tree
+        if self.host
             && same_place
             && !bind.writable
             && bind.executable
@@ -245,6 +253,7 @@ impl View {
             builder.steps.push(Step::Symlink { path: bind.target, text: text.clone() });
             return;
         }
+        self.needs_place(builder, &bind.target, fact.is_directory());
         if owner {
             bind.map_owner = owner_map(builder, &bind, fact.followed());
         }
@@ -258,6 +267,35 @@ impl View {
         }
         self.ground.give_to_host(&bind.target);
         push_bind(builder, bind);
+    }
+
+    /// Refuses a mount for which a tree of the host has no place: nothing is made there.
+    fn needs_place(&self, builder: &mut Builder<'_>, target: &Path, directory: bool) {
+        if !self.ground.is_the_hosts(target) {
+            return;
+        }
+        let Some(place) = builder.policy.place_on_host(target) else { return };
+        let what = if directory { "a directory" } else { "a file" };
+        let found = match builder.facts.paths.get(&place) {
+            Some(PathFact::Missing(errno)) => format!("{}: {errno}", place.display()),
+            Some(PathFact::Directory { .. }) if !directory => {
+                format!("{} is a directory", place.display())
+            }
+            Some(PathFact::File { .. }) if directory => format!("{} is a file", place.display()),
+            // Whatever a link leads to may be made inside.
+            Some(_) | None => return,
+        };
+        let cause = Cause::new(
+            format!(
+                "can't mount {what} at {}, which the host has to have: {found}",
+                target.display()
+            ),
+            format!(
+                "make {what} there, choose another target, or an empty root (\"root\": \"minimal\"): \
+                 nothing is made in a tree of the host's"
+            ),
+        );
+        builder.refuse(Layer::Filesystem, cause);
     }
 
     fn no_source(&self, builder: &mut Builder<'_>, bind: &Bind, errno: &str) {

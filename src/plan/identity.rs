@@ -12,6 +12,7 @@ pub(super) const CAP_SETGID: u8 = 6;
 pub(super) const CAP_SETUID: u8 = 7;
 pub(super) const CAP_SETPCAP: u8 = 8;
 pub(super) const CAP_SYS_ADMIN: u8 = 21;
+pub(super) const CAP_SYS_NICE: u8 = 23;
 
 /// The user and group that own nothing, by Linux convention (`nobody`, overflow ids).
 const NOBODY: u32 = 65_534;

@@ -3,6 +3,7 @@
 use super::build::Builder;
 use super::facts::cgroup::{Controller, Support};
 use super::facts::{Cause, Resource};
+use super::identity::CAP_SYS_NICE;
 use super::step::Step;
 use crate::policy::limits::{IoLimits, TreeLimits};
 use crate::profile::units::format_size;
@@ -11,6 +12,23 @@ use crate::profile::vocabulary::{Layer, Namespace};
 pub(super) fn plan(builder: &mut Builder<'_>) {
     cgroup(builder);
     rlimits(builder);
+    processor_time(builder);
+}
+
+/// The limit of each process holds a tree only where the tree is one process: the supervisor holds
+/// the rest to it, where a cgroup says what they have used.
+fn processor_time(builder: &mut Builder<'_>) {
+    let Some(limit) = builder.policy.process_limits.cpu_time else { return };
+    let counted = builder.facts.cgroup.support(Controller::CpuAccounting).is_available();
+    if !builder.wants(Layer::Rlimits) {
+        return;
+    }
+    if builder.expected.cgroup && counted {
+        builder.cpu_time = Some(limit);
+        builder.detail(Layer::Rlimits, "cpu_time: of the whole tree too, as its cgroup counts");
+    } else {
+        builder.detail(Layer::Rlimits, "cpu_time: of each process; nothing counts the tree's");
+    }
 }
 
 /// One limit of the tree, and what can hold it.
@@ -195,15 +213,47 @@ fn rlimits(builder: &mut Builder<'_>) {
             add_limit(builder, Step::SetRlimit { resource, limit, layer });
         }
     }
-    if let Some(nice) = nice {
+    let too_low = nice.and_then(|nice| too_low(builder, nice));
+    if let (Some(nice), None) = (nice, &too_low) {
         names.push("nice");
         builder.steps.push(Step::SetNice(nice));
     }
-    if names.is_empty() {
-        builder.nothing_to_enforce(layer, "no limits of single processes are asked for");
-    } else {
-        builder.enforced(layer, format!("setrlimit(2): {}", names.join(", ")));
+    let mechanism = format!("setrlimit(2): {}", names.join(", "));
+    match too_low {
+        None if names.is_empty() => {
+            builder.nothing_to_enforce(layer, "no limits of single processes are asked for");
+        }
+        None => builder.enforced(layer, mechanism),
+        Some(cause) if names.is_empty() => builder.missing(layer, cause),
+        Some(cause) => builder.fallback(layer, mechanism, cause),
     }
+}
+
+/// Why a niceness can't be set: one below the caller's own is a privilege over the whole host,
+/// which a user namespace doesn't give (`can_nice` in kernel/sched/syscalls.c).
+fn too_low(builder: &Builder<'_>, nice: i8) -> Option<Cause> {
+    let (own, lowest) = builder.facts.caller.niceness?;
+    let in_namespace = builder.namespaces.contains(&Namespace::User);
+    let privileged = builder.facts.caller.has(CAP_SYS_NICE) && !in_namespace;
+    if privileged || i32::from(nice) >= own.min(lowest) {
+        return None;
+    }
+    let why = if builder.facts.caller.has(CAP_SYS_NICE) {
+        "which CAP_SYS_NICE doesn't do from inside of a user namespace"
+    } else {
+        "without CAP_SYS_NICE"
+    };
+    Some(Cause::new(
+        format!(
+            "limits.nice: {nice} is below the caller's {own}, and below {lowest}, the lowest that \
+             RLIMIT_NICE allows, {why}"
+        ),
+        format!(
+            "set limits.nice to {} or more, raise the limit (\"nice\" in limits.conf(5)), or start \
+             ringfence as root without a user namespace",
+            own.min(lowest)
+        ),
+    ))
 }
 
 /// Adds a limit, lowered to what the caller itself is held to: raising it would need a privilege,

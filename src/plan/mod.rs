@@ -145,6 +145,8 @@ pub struct ExpectedCapabilities {
 pub struct Supervision {
     /// The wall-clock limit.
     pub wall_time: Option<Duration>,
+    /// The limit of the whole tree's processor time, where its cgroup counts it.
+    pub cpu_time: Option<Duration>,
     /// Between `SIGTERM` and `SIGKILL`.
     pub grace: Duration,
     /// Whether the kernel ends the tree with its init (a pid namespace); else init does it.

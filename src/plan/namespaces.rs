@@ -104,6 +104,10 @@ fn unsupported(
 fn make(builder: &mut Builder<'_>, namespace: Namespace) {
     builder.namespaces.push(namespace);
     let layer = namespace.layer();
+    // Whatever happens to init, the end of a pid namespace takes the process beside it along.
+    if namespace == Namespace::Network && builder.namespaces.contains(&Namespace::Pid) {
+        builder.steps.extend([Step::BeginNetwork, Step::JoinNetwork]);
+    }
     match namespace {
         Namespace::Mount => {
             builder.steps.push(Step::PrivateMounts);

@@ -12,11 +12,13 @@ const fn rank(step: &Step) -> u8 {
         Step::Clone(_) => 1,
         Step::MapIds(_) => 2,
         // In init, still with the new user namespace's full capabilities.
-        Step::NewSession => 10,
-        Step::JoinCgroup => 11,
+        // First, as it goes on beside what comes next.
+        Step::BeginNetwork => 10,
+        Step::NewSession => 11,
+        Step::JoinCgroup => 12,
         // The cgroup namespace's root is the cgroup its maker is in: it comes after joining.
-        Step::NewCgroupNamespace => 12,
-        Step::AdoptIds(_) => 13,
+        Step::NewCgroupNamespace => 13,
+        Step::AdoptIds(_) => 14,
         Step::PrivateMounts => 20,
         Step::NewRoot(_) => 22,
         Step::Directory { .. }
@@ -33,10 +35,12 @@ const fn rank(step: &Step) -> u8 {
         Step::Seal(_) => 25,
         Step::EnterRoot => 26,
         Step::SetHostname(_) => 30,
-        Step::LoopbackUp => 31,
+        // As late as can be, but still with CAP_SYS_ADMIN.
+        Step::JoinNetwork => 31,
+        Step::LoopbackUp => 32,
         // Raising a limit or lowering niceness needs a capability: before those go.
-        Step::SetNice(_) => 32,
-        Step::SetAffinity(_) => 33,
+        Step::SetNice(_) => 33,
+        Step::SetAffinity(_) => 34,
         // Needs CAP_SETPCAP.
         Step::DropBoundingSet(_) => 40,
         Step::LockSecurebits(_) => 41,

@@ -17,6 +17,9 @@ pub enum Step {
     Clone(Vec<Namespace>),
     /// Maps one user and one group of the new user namespace to one of the host.
     MapIds(IdMap),
+    /// Has a process beside init make the network namespace, which takes about as long as all the
+    /// mounts do.
+    BeginNetwork,
     /// Leaves the caller's session.
     NewSession,
     /// Joins the cgroup (version 1: one file per controller).
@@ -76,6 +79,8 @@ pub enum Step {
     EnterRoot,
     /// Sets the hostname.
     SetHostname(String),
+    /// Moves into the network namespace that was begun.
+    JoinNetwork,
     /// Brings the loopback device up.
     LoopbackUp,
     /// Empties the capability bounding set, but for these (a bit mask).
@@ -273,6 +278,8 @@ impl Step {
                 format!("become user {} and group {}", ids.uid, ids.gid)
             }
             Self::SetHostname(name) => format!("set the hostname {name}"),
+            Self::BeginNetwork => "make a network namespace".into(),
+            Self::JoinNetwork => "move into the new network namespace".into(),
             Self::LoopbackUp => "bring the loopback device up".into(),
             Self::DropBoundingSet(_) => "empty the capability bounding set".into(),
             Self::LockSecurebits(_) => "lock the securebits".into(),
@@ -356,7 +363,7 @@ impl Step {
             | Self::SetRlimit { layer, .. }
             | Self::Seccomp { layer, .. } => *layer,
             Self::SetHostname(_) => Layer::UtsNamespace,
-            Self::LoopbackUp => Layer::NetworkNamespace,
+            Self::BeginNetwork | Self::JoinNetwork | Self::LoopbackUp => Layer::NetworkNamespace,
             Self::DropBoundingSet(_) | Self::LockSecurebits(_) | Self::SetCapabilities(_) => {
                 Layer::Capabilities
             }

@@ -1,7 +1,8 @@
 //! Which layers a profile wants: by its level, by what its sections ask for, and by name.
 
 use super::Enforcements;
-use crate::profile::model::{self, Profile};
+use crate::profile::model::{self, Profile, RootSource};
+use crate::profile::source::Origin;
 use crate::profile::vocabulary::{Enforcement, Layer, Level, Namespace, NetworkMode};
 
 /// Sections that a profile itself fills in: their layers are wanted at any level.
@@ -13,6 +14,8 @@ pub(super) struct Asked {
     user: bool,
     /// A path that stays visible because its layer is off would be worse than an error.
     hide: bool,
+    /// Where a root other than the host's is asked for.
+    root: Option<Origin>,
 }
 
 impl Asked {
@@ -34,7 +37,26 @@ impl Asked {
             network: profile.network.mode.map(|mode| mode.value),
             user: profile.user != model::User::default(),
             hide: !profile.filesystem.hide.is_empty(),
+            root: profile
+                .filesystem
+                .root
+                .as_ref()
+                .filter(|root| root.value != RootSource::Host)
+                .map(|root| root.origin),
         }
+    }
+
+    /// Where a root is asked for that nothing could show: the level has no view of files, and no
+    /// layer for one is asked for by name. The host's root would be shown in its place.
+    pub(super) fn root_in_vain(
+        &self,
+        profile: &Profile,
+        level: Level,
+        enforcements: &Enforcements,
+    ) -> Option<Origin> {
+        let named = profile.enforcement.contains_key(&Layer::Root);
+        let view = level >= Level::Namespaced || enforcements.wants(Layer::MountNamespace);
+        self.root.filter(|_| !named && !view)
     }
 
     fn layer(&self, layer: Layer) -> bool {
@@ -68,6 +90,13 @@ pub(super) fn enforcements(profile: &Profile, level: Level, asked: &Asked) -> En
     }
     for (layer, enforcement) in &profile.enforcement {
         enforcements.set(*layer, enforcement.value);
+    }
+    if asked.root.is_some() && enforcements.wants(Layer::MountNamespace) {
+        for layer in [Layer::Filesystem, Layer::Root] {
+            if !profile.enforcement.contains_key(&layer) {
+                enforcements.set(layer, Enforcement::Required);
+            }
+        }
     }
     let named = profile.namespaces.contains_key(&Namespace::Network)
         || profile.enforcement.contains_key(&Layer::NetworkNamespace);

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::profile::vocabulary::Access;
+use super::Policy;
+use crate::profile::vocabulary::{Access, Layer};
 
 /// The view of the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,27 @@ pub enum MountKind {
     Dev,
 }
 
+impl Policy {
+    /// What the root is really made of: with the layer off, of the host's.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        if self.enforcement.wants(Layer::Root) { &self.filesystem.root } else { &Root::Host }
+    }
+
+    /// What of the host a path inside the sandbox shows; `None`: nothing of it.
+    #[must_use]
+    pub fn on_host(&self, path: &Path) -> Option<PathBuf> {
+        self.filesystem.on_host(path, self.root())
+    }
+
+    /// What of the host has to be there for something to be mounted at `target`; `None`: a place is
+    /// made.
+    #[must_use]
+    pub fn place_on_host(&self, target: &Path) -> Option<PathBuf> {
+        Some(self.on_host(target.parent()?)?.join(target.file_name()?))
+    }
+}
+
 impl Filesystem {
     /// The outermost untrusted tree that a path of the host is in: links below it aren't followed.
     #[must_use]
@@ -77,16 +99,16 @@ impl Filesystem {
         above.min_by_key(|tree| tree.components().count()).map(PathBuf::as_path)
     }
 
-    /// What of the host a path inside the sandbox shows; `None`: nothing of it.
-    #[must_use]
-    pub fn on_host(&self, path: &Path) -> Option<PathBuf> {
+    /// What of the host a path inside the sandbox shows, where the root is `root`; `None`: nothing
+    /// of it.
+    fn on_host(&self, path: &Path, root: &Root) -> Option<PathBuf> {
         match self.mount_above(path) {
             Some(Mount { target, kind: MountKind::Bind { source, .. }, .. }) => {
                 let rest = path.strip_prefix(target).ok()?;
                 Some(if rest.as_os_str().is_empty() { source.clone() } else { source.join(rest) })
             }
             Some(_) => None,
-            None => match &self.root {
+            None => match root {
                 Root::Host => Some(path.to_owned()),
                 Root::Directory(root) => Some(root.join(path.strip_prefix("/").ok()?)),
                 Root::Minimal => None,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::profile::layering::merge;
 use crate::profile::model::{Filesystem, Mount, MountKind, Profile, RootSource, Setting};
 use crate::profile::source::Spanned;
-use crate::profile::vocabulary::{Level, NetworkMode, Stdin};
+use crate::profile::vocabulary::{Enforcement, Layer, Level, NetworkMode, Stdin};
 
 /// Variables that hardly any program does without, and that hold no secrets.
 const PASSED_VARIABLES: [&str; 12] = [
@@ -42,6 +43,17 @@ pub fn preset(level: Level) -> Profile {
         profile.filesystem.root = Some(RootSource::Minimal.into());
     }
     profile
+}
+
+/// A merged profile on top of what its level sets.
+#[must_use]
+pub fn complete(mut profile: Profile, level: Level) -> Profile {
+    let own_root = profile.enforcement.get(&Layer::Root);
+    if own_root.is_some_and(|setting| setting.value != Enforcement::Off) {
+        // Who asks for the layer by name doesn't mean the host's root, whatever the level.
+        profile.filesystem.root.get_or_insert(RootSource::Minimal.into());
+    }
+    merge(preset(level), profile)
 }
 
 fn basic() -> Profile {

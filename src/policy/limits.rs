@@ -45,7 +45,7 @@ pub struct IoLimits {
 /// Limits of each single process, enforced by `setrlimit(2)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessLimits {
-    /// Processor time.
+    /// Processor time; the supervisor holds the whole tree to it too, where a cgroup counts it.
     pub cpu_time: Option<Duration>,
     /// Open file descriptors.
     pub open_files: Option<u64>,

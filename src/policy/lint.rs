@@ -5,11 +5,11 @@
 use std::path::Path;
 
 use super::Policy;
+use super::asks::{Ask, asks};
 use super::filesystem::{Filesystem, MountKind, Root};
 use crate::profile::diagnostic::{Diagnostic, quoted};
 use crate::profile::model::Profile;
-use crate::profile::source::{Origin, Spanned};
-use crate::profile::vocabulary::{Access, Enforcement, Layer, NetworkMode};
+use crate::profile::vocabulary::{Access, Enforcement, Layer};
 
 /// Looks for what has no effect in a profile (merged, but without the defaults of its level), and
 /// the policy that it was made into.
@@ -28,69 +28,17 @@ pub fn lint(profile: &Profile, policy: &Policy) -> Vec<Diagnostic> {
 
 /// Sections whose layer the same profile switches off, or its level doesn't include.
 fn switched_off(profile: &Profile, policy: &Policy, warnings: &mut Vec<Diagnostic>) {
-    let limits = &profile.limits;
-    let tree = [
-        ("limits.memory", limits.memory.as_ref().map(|limit| limit.origin)),
-        ("limits.swap", limits.swap.as_ref().map(|limit| limit.origin)),
-        ("limits.processes", limits.processes.as_ref().map(|limit| limit.origin)),
-        ("limits.cpus", limits.cpus.as_ref().map(|limit| limit.origin)),
-        ("limits.cpuset", limits.cpuset.as_ref().map(|limit| limit.origin)),
-    ];
-    let sections = [
-        (Layer::WallTime, "limits.wall_time", limits.wall_time.as_ref().map(|limit| limit.origin)),
-        (Layer::Rlimits, "limits.open_files", limits.open_files.as_ref().map(|l| l.origin)),
-        (Layer::UtsNamespace, "process.hostname", origin(profile.process.hostname.as_ref())),
-        (Layer::Landlock, "landlock", landlock_origin(profile)),
-        (Layer::Seccomp, "seccomp", seccomp_origin(profile)),
-        (Layer::NetworkNamespace, "network", network_origin(profile, policy)),
-        (Layer::Filesystem, "filesystem.hide", origin(profile.filesystem.hide.first())),
-        (Layer::User, "user", origin(profile.user.uid.as_ref())),
-    ];
-    let tree = tree.into_iter().map(|(key, origin)| (Layer::Cgroup, key, origin));
-    for (layer, key, origin) in tree.chain(sections) {
-        if let Some(origin) = origin
-            && !policy.enforcement.wants(layer)
-        {
-            let message = format!("{key} has no effect: the layer {layer} is off");
-            let help = format!(
-                "take it away, or add \"enforcement\": {{\"{layer}\": \"required\"}}; the level {} \
-                 is the first with that layer",
-                layer.level()
-            );
-            warnings.push(Diagnostic::new(message, origin).help(help));
-        }
+    let in_vain = |ask: &Ask| !ask.has_effect(&policy.enforcement);
+    for ask in asks(profile).into_iter().filter(in_vain) {
+        let (key, layer) = (&ask.key, ask.layer());
+        let message = format!("{key} has no effect: the layer {layer} is off");
+        let help = format!(
+            "take it away, or add \"enforcement\": {{\"{layer}\": \"required\"}}; the level {} \
+             is the first with that layer",
+            layer.level()
+        );
+        warnings.push(Diagnostic::new(message, ask.origin).help(help));
     }
-}
-
-fn origin<T>(value: Option<&Spanned<T>>) -> Option<Origin> {
-    value.map(|value| value.origin)
-}
-
-fn landlock_origin(profile: &Profile) -> Option<Origin> {
-    let rules = &profile.landlock;
-    let paths = rules.read.iter().chain(&rules.write).chain(&rules.execute).next();
-    let ports = rules.connect_tcp.iter().chain(&rules.bind_tcp).flatten().next();
-    let scopes = rules.scopes.iter().flatten().next();
-    origin(paths).or_else(|| origin(ports)).or_else(|| origin(scopes))
-}
-
-fn seccomp_origin(profile: &Profile) -> Option<Origin> {
-    let section = &profile.seccomp;
-    let names = section.allow.iter().chain(&section.deny).next();
-    origin(section.default.as_ref())
-        .or_else(|| origin(names))
-        .or_else(|| origin(section.rules.first()))
-}
-
-/// Where a network is asked for that only a namespace gives; a filter can refuse all of it.
-fn network_origin(profile: &Profile, policy: &Policy) -> Option<Origin> {
-    let mode = profile.network.mode.as_ref()?;
-    let open = match mode.value {
-        NetworkMode::Host => false,
-        NetworkMode::Loopback => true,
-        NetworkMode::None => !policy.enforcement.wants(Layer::Seccomp),
-    };
-    open.then_some(mode.origin)
 }
 
 /// Layers that are asked for by name, without the layer that they stand on.
@@ -236,6 +184,13 @@ mod tests {
                 "limits": {"memory": "1GiB"}}"#,
         );
         assert_eq!(found, ["limits.memory has no effect: the layer cgroup is off"]);
+    }
+
+    #[test]
+    fn mounts_that_nothing_makes_have_no_effect() {
+        let found =
+            warnings(r#"{"version": 1, "level": "basic", "filesystem": {"mounts": ["/srv"]}}"#);
+        assert_eq!(found, ["filesystem.mounts has no effect: the layer filesystem is off"]);
     }
 
     #[test]

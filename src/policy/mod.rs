@@ -1,6 +1,7 @@
 //! Room 2: from a profile as written to a policy in which nothing is missing and nothing invalid.
 
 pub mod arch;
+mod asks;
 mod enforcement;
 pub mod filesystem;
 pub mod level;
@@ -18,6 +19,8 @@ use crate::profile::vocabulary::{
     Enforcement, LandlockScope, Layer, Level, NetworkMode, Overflow, Stdin,
 };
 
+pub use asks::{overridden, switches_off};
+pub use level::complete;
 pub use lint::lint;
 pub use validate::{Context, validate};
 

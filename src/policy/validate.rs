@@ -10,13 +10,13 @@ use super::enforcement::{Asked, enforcements};
 use super::filesystem::{Filesystem, Mount, MountKind, Root};
 use super::limits::{IoLimits, ProcessLimits, TreeLimits};
 use super::seccomp::SeccompPolicy;
-use super::{Identity, Landlock, Policy, Process, ProfileIdentity, level};
+use super::{Enforcements, Identity, Landlock, Policy, Process, ProfileIdentity, level};
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::{Expander, Variables};
-use crate::profile::layering::{finish, merge};
+use crate::profile::layering::finish;
 use crate::profile::model::{self, Profile, RootSource, Setting};
 use crate::profile::source::{Origin, Sources, Spanned};
-use crate::profile::vocabulary::{Level, Namespace, NetworkMode, Overflow, Stdin};
+use crate::profile::vocabulary::{Layer, Level, Namespace, NetworkMode, Overflow, Stdin};
 
 /// What a profile's variables and defaults depend on, besides the profile.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ pub fn validate(
         return Err(vec![Diagnostic::new(message, Origin::CODE).help(help)]);
     };
     let asked = Asked::of(&profile);
-    let profile = finish(merge(level::preset(level.value), profile));
+    let profile = finish(level::complete(profile, level.value));
     let mut validator = Validator {
         expander: Expander { variables: &context.variables, sources },
         problems: Vec::new(),
@@ -68,17 +68,21 @@ impl Validator<'_> {
         identity: ProfileIdentity,
         context: &Context,
     ) -> Policy {
+        let enforcement = enforcements(&profile, level, &asked);
+        if let Some(origin) = asked.root_in_vain(&profile, level, &enforcement) {
+            self.problems.push(root_in_vain(level, origin));
+        }
         let filesystem = self.filesystem(&profile.filesystem);
         let seccomp = SeccompPolicy::resolve(&profile.seccomp).unwrap_or_else(|problems| {
             self.problems.extend(problems);
             SeccompPolicy::guard()
         });
         let environment = self.environment(&profile.environment, &context.environment);
-        let process = self.process(&profile.process, &filesystem, &profile, &environment);
+        let process = self.process(&profile.process, &filesystem, &enforcement, &environment);
         let policy = Policy {
             profile: identity,
             level,
-            enforcement: enforcements(&profile, level, &asked),
+            enforcement,
             user_namespace: profile.namespaces.get(&Namespace::User).map(|wanted| wanted.value),
             identity: Identity {
                 uid: profile.user.uid.map(|uid| uid.value),
@@ -108,7 +112,8 @@ impl Validator<'_> {
     }
 
     fn path(&mut self, template: &str, origin: Origin) -> PathBuf {
-        self.expander.path(template, origin).map_or_else(
+        let expanded = self.expander.path(template, origin);
+        expanded.and_then(|path| short_enough(path, origin)).map_or_else(
             |problem| {
                 // A mount that names one path for source and target has one problem, not two.
                 if !self.problems.contains(&problem) {
@@ -174,12 +179,12 @@ impl Validator<'_> {
         &mut self,
         section: &model::Process,
         filesystem: &Filesystem,
-        profile: &Profile,
+        enforcement: &Enforcements,
         environment: &[(OsString, OsString)],
     ) -> Process {
         let cwd = match &section.cwd {
             Some(cwd) => self.path(cwd, cwd.origin),
-            None => self.default_cwd(filesystem, profile, environment),
+            None => self.default_cwd(filesystem, enforcement, environment),
         };
         Process {
             cwd,
@@ -198,10 +203,12 @@ impl Validator<'_> {
     fn default_cwd(
         &self,
         filesystem: &Filesystem,
-        profile: &Profile,
+        enforcement: &Enforcements,
         environment: &[(OsString, OsString)],
     ) -> PathBuf {
-        let own_view = profile.level.is_some_and(|level| level.value >= Level::Namespaced);
+        let own_root = filesystem.root != Root::Host
+            && enforcement.wants(Layer::Filesystem)
+            && enforcement.wants(Layer::Root);
         let home = environment.iter().find(|(name, _)| name == "HOME").map(|(_, v)| v.into());
         let candidates = [self.expander.variables.cwd.clone(), home];
         let shown = |path: &PathBuf| {
@@ -212,11 +219,36 @@ impl Validator<'_> {
             };
             match filesystem.mount_above(path) {
                 Some(mount) => bound_there(mount),
-                None => !own_view || filesystem.root == Root::Host,
+                None => !own_root,
             }
         };
         candidates.into_iter().flatten().find(shown).unwrap_or_else(|| PathBuf::from("/"))
     }
+}
+
+/// A path as long as it was written is told by the parser; variables can make it longer.
+fn short_enough(path: PathBuf, origin: Origin) -> Result<PathBuf, Diagnostic> {
+    const MOST_BYTES: usize = 4095; // `PATH_MAX`, less the NUL.
+    match path.as_os_str().len() {
+        0..=MOST_BYTES => Ok(path),
+        bytes => {
+            let message =
+                format!("the path is too long with its variables replaced: {bytes} bytes");
+            let help = format!("the kernel takes at most {MOST_BYTES} bytes");
+            Err(Diagnostic::new(message, origin).help(help))
+        }
+    }
+}
+
+fn root_in_vain(level: Level, origin: Origin) -> Diagnostic {
+    let message = format!(
+        "filesystem.root: the level {level} has no view of files of its own, so that the host's \
+         root would be shown"
+    );
+    Diagnostic::new(message, origin).help(
+        "choose the level namespaced or a higher one, add \"enforcement\": {\"mount-namespace\": \
+         \"required\"}, or write \"root\": \"host\"",
+    )
 }
 
 /// Whether a variable's name fits a pattern, whose last character may be `*`.

@@ -96,11 +96,22 @@ impl Object {
     }
 }
 
+impl Serialize for Profile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.object().serialize(serializer)
+    }
+}
+
 impl Profile {
     /// The profile as a text that [`parse`](super::parse::parse) reads as the same profile; where
     /// its values were written isn't kept.
     #[must_use]
     pub fn to_json(&self) -> String {
+        // Strings and numbers alone always can be written.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    fn object(&self) -> Object {
         let text = |text: &String| Value::from(text.as_str());
         let mut object = Object::default();
         object.put("version", Some(VERSION));
@@ -124,8 +135,7 @@ impl Profile {
         object.section("seccomp", seccomp(&self.seccomp));
         object.section("environment", environment(&self.environment));
         object.section("process", process(&self.process));
-        // Strings and numbers alone always can be written.
-        serde_json::to_string_pretty(&object).unwrap_or_default()
+        object
     }
 }
 

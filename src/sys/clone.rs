@@ -154,6 +154,48 @@ pub(crate) fn share_and_run(stack: &Stack, child: &dyn Fn()) -> Result<i32, Errn
     super::result_int(pid).map(|pid| i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
+/// Makes a process that shares this one's memory, as [`share_and_run`] does, but goes on beside
+/// this one: it makes a network namespace and stops itself, for this one to [`join_network`]. When
+/// that fails, it ends, and its exit status is the error. Returns its id.
+///
+/// To be called in a process made by [`clone_and_run`], which has one thread. Nobody else may use
+/// the stack until the process was reaped.
+pub(crate) fn make_network_beside(stack: &Stack) -> Result<i32, Errno> {
+    extern "C" fn run(_: *mut libc::c_void) -> libc::c_int {
+        // Two processes run in one memory, and libc's functions keep `errno` in it: rustix's make
+        // the calls themselves.
+        // SAFETY: nothing that memory safety depends on is unshared: neither memory nor
+        // descriptors.
+        match unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) } {
+            Ok(()) => {
+                let own = rustix::process::getpid();
+                // It stays until it is killed, or ends if it can't even stop.
+                let _ = rustix::process::kill_process(own, rustix::process::Signal::STOP);
+                super::exec::exit_now(0)
+            }
+            Err(errno) => super::exec::exit_now(errno.raw_os_error()),
+        }
+    }
+    // SAFETY: one past the end of the mapping, which is where a stack that grows down begins.
+    let end = unsafe { stack.lowest.byte_add(Stack::BYTES) };
+    let flags = libc::CLONE_VM | libc::SIGCHLD;
+    // SAFETY: the stack is the new process's alone, which touches no other memory.
+    let pid = unsafe { libc::clone(run, end, flags, std::ptr::null_mut()) };
+    super::result_int(pid).map(|pid| i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+/// `setns(2)`: moves this process into the network namespace of a process (Linux 5.8).
+pub(crate) fn join_network(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: a descriptor and a number.
+    super::result_int(unsafe { libc::setns(pidfd.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
+}
+
+/// `unshare(2)` with `CLONE_NEWNET`.
+pub(crate) fn unshare_network() -> Result<(), Errno> {
+    // SAFETY: as for the cgroup namespace.
+    super::result_int(unsafe { libc::unshare(libc::CLONE_NEWNET) }).map(drop)
+}
+
 /// `unshare(2)` with `CLONE_NEWCGROUP`: the cgroup that this process is in becomes the root of
 /// what it sees of cgroups.
 pub(crate) fn unshare_cgroup() -> Result<(), Errno> {

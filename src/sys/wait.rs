@@ -47,6 +47,17 @@ pub(crate) fn reap(wait: Wait) -> Result<Option<(i32, i32, Usage)>, Errno> {
     }
 }
 
+/// Sleeps until a child has stopped (`true`), or has ended and was reaped: its exit status then.
+pub(crate) fn stopped(pid: i32) -> Result<Result<(), i32>, Errno> {
+    let mut status = 0;
+    // SAFETY: the pointer to the status outlives the call; no usage is asked for.
+    let returned = unsafe {
+        libc::wait4(pid, &raw mut status, libc::WUNTRACED | libc::__WALL, std::ptr::null_mut())
+    };
+    super::result_int(returned)?;
+    Ok(if libc::WIFSTOPPED(status) { Ok(()) } else { Err(libc::WEXITSTATUS(status)) })
+}
+
 fn convert(usage: &libc::rusage) -> Usage {
     let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
     let micros = |time: libc::timeval| unsigned(time.tv_sec) * 1_000_000 + unsigned(time.tv_usec);

@@ -1,7 +1,7 @@
 /* A caller with bad manners: arranges its own process badly, then becomes what it is told to.
  *
  *   hostile [ignore=SIGNAL] [block=SIGNAL] [open=NUMBER:PATH] [close=NUMBER] [umask=OCTAL]
- *           [files=LIMIT] [terminal] -- COMMAND ARGUMENT... */
+ *           [files=LIMIT] [terminal] [terminal=PATH] -- COMMAND ARGUMENT... */
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
@@ -29,6 +29,15 @@ static void terminal(void) {
     dup2(slave, 0);
 }
 
+/* The same with somebody at the other end: the terminal becomes the standard streams. */
+static void terminal_at(const char *path) {
+    if (setsid() < 0) err(99, "setsid");
+    int slave = open(path, O_RDWR);
+    if (slave < 0 || ioctl(slave, TIOCSCTTY, 0)) err(99, "%s", path);
+    for (int fd = 0; fd < 3; fd++) dup2(slave, fd);
+    if (slave > 2) close(slave);
+}
+
 int main(int argc, char **argv) {
     int at = 1;
     for (; at < argc && strcmp(argv[at], "--"); at++) {
@@ -52,6 +61,8 @@ int main(int argc, char **argv) {
         } else if ((text = value(word, "files"))) {
             struct rlimit limit = {atoi(text), atoi(text)};
             if (setrlimit(RLIMIT_NOFILE, &limit)) err(99, "setrlimit");
+        } else if ((text = value(word, "terminal"))) {
+            terminal_at(text);
         } else if (strcmp(word, "terminal") == 0) {
             terminal();
         } else {

@@ -17,6 +17,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 pub mod programs;
+pub mod terminal;
 pub mod tmux;
 pub mod tree;
 
@@ -53,12 +54,39 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     binary
 });
 
+/// Where tests have their directories: the host's place for temporary files, unless the sandbox
+/// covers it, or not everybody can enter it.
+static TEMPORARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    const COVERED: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
+    let enterable = |directory: &Path| {
+        let mode = directory.metadata().map(|metadata| metadata.permissions().mode());
+        mode.is_ok_and(|mode| mode & 0o001 != 0)
+    };
+    let asked = std::env::temp_dir();
+    let usable = |path: &PathBuf| {
+        !COVERED.iter().any(|covered| path.starts_with(covered)) && path.ancestors().all(enterable)
+    };
+    let others = ["/tmp", "/var/tmp"].map(PathBuf::from);
+    let real = asked.canonicalize();
+    let chosen = real.into_iter().chain(others).find(usable).expect("/tmp or /var/tmp is there");
+    if chosen != asked {
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: the tests' directories are in {}, as the sandbox covers {}, or not everybody can \
+             enter it",
+            chosen.display(),
+            asked.display()
+        );
+    }
+    chosen
+});
+
 /// A directory of this test process, which every user can enter.
 static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
     const NAME: &str = "ringfence-tests-";
-    let temporary = std::env::temp_dir();
+    let temporary = &*TEMPORARY;
     // A test process has no end at which it could clear up: the next one does.
-    for entry in std::fs::read_dir(&temporary).unwrap().flatten() {
+    for entry in std::fs::read_dir(temporary).unwrap().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(NAME)?.parse::<u32>().ok());
         if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
@@ -84,7 +112,8 @@ pub struct Workspace {
 
 impl Workspace {
     pub fn new(caller: Caller) -> Self {
-        let directory = tempfile::Builder::new().prefix("ringfence-test-").tempdir().unwrap();
+        let mut directory = tempfile::Builder::new();
+        let directory = directory.prefix("ringfence-test-").tempdir_in(&*TEMPORARY).unwrap();
         let workspace = Self { directory, caller };
         std::fs::set_permissions(workspace.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         workspace.own(workspace.path());
@@ -171,6 +200,11 @@ impl Workspace {
         self.own(&copy);
     }
 
+    /// `ringfence run -q` with these options and this command.
+    pub fn quietly(&self, options: &[&str], words: &[&str]) -> Ringfence {
+        self.ringfence(["run", "-q"].iter().chain(options).chain(&["--"]).chain(words))
+    }
+
     /// Like [`Workspace::shell`], and the report of the run.
     #[track_caller]
     pub fn report(&self, options: &[&str], script: &str) -> (Finished, serde_json::Value) {
@@ -251,6 +285,17 @@ pub fn skip(facility: &str, why: &str) {
     // Not by println!: the test harness would swallow it.
     let _ =
         writeln!(std::io::stderr(), "SKIP {}:{}: {facility}: {why}", place.file(), place.line());
+}
+
+/// A Python that the sandbox shows; says so if there is none.
+#[track_caller]
+pub fn python() -> Option<&'static str> {
+    let python = "/usr/bin/python3";
+    let there = Path::new(python).exists();
+    if !there {
+        skip("python3", "there is no /usr/bin/python3");
+    }
+    there.then_some(python)
 }
 
 /// Whether a program is on the host; says so if it isn't.

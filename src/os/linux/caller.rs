@@ -1,8 +1,6 @@
 //! Who calls, and what that user has to be careful of.
 
-use std::fs::Metadata;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::sys::signal::{SignalSet, kill, reset_disposition, set_mask};
@@ -22,39 +20,6 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn is_setuid() -> bool {
     use rustix::process::{getegid, geteuid, getgid, getuid};
     getuid() != geteuid() || getgid() != getegid() || crate::sys::exec::started_with_more_rights()
-}
-
-/// Makes sure that a file can be written by root alone, and can't be replaced by another: the
-/// same must hold of every directory above it (a sticky one keeps others from replacing it).
-///
-/// # Errors
-/// Who else can write.
-pub(crate) fn only_root_writes(path: &Path, file: &Metadata) -> Result<(), String> {
-    writers(file, false)?;
-    for directory in path.ancestors().skip(1) {
-        let metadata = std::fs::metadata(directory)
-            .map_err(|error| format!("{} can't be looked at: {error}", directory.display()))?;
-        writers(&metadata, true).map_err(|who| format!("{who}, by {},", directory.display()))?;
-    }
-    Ok(())
-}
-
-fn writers(metadata: &Metadata, directory: bool) -> Result<(), String> {
-    const STICKY: u32 = 0o1000;
-    let mode = metadata.mode();
-    if metadata.uid() != 0 {
-        return Err(format!("user {}", metadata.uid()));
-    }
-    if directory && mode & STICKY != 0 {
-        return Ok(());
-    }
-    if mode & 0o002 != 0 {
-        return Err("everybody".to_owned());
-    }
-    if mode & 0o020 != 0 && metadata.gid() != 0 {
-        return Err(format!("group {}", metadata.gid()));
-    }
-    Ok(())
 }
 
 /// Another descriptor for what a descriptor of the caller's stands for, if it can be written to.
@@ -94,16 +59,6 @@ pub(crate) fn is_reference(file: BorrowedFd<'_>) -> bool {
 pub(crate) fn set_nonblocking(pipe: impl AsFd) -> std::io::Result<()> {
     let flags = rustix::fs::fcntl_getfl(&pipe)? | rustix::fs::OFlags::NONBLOCK;
     Ok(rustix::fs::fcntl_setfl(&pipe, flags)?)
-}
-
-/// Opens a file for reading, be it a pipe that nobody writes to, and never as a terminal of ours.
-///
-/// # Errors
-/// As `open(2)`.
-pub(crate) fn open_without_waiting(path: &Path) -> std::io::Result<std::fs::File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 /// Ends this process by a signal, without a core dump. Comes back where it doesn't die of that: a

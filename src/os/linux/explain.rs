@@ -63,6 +63,16 @@ pub(super) fn id_map(error: &MapError) -> LaunchError {
     }
 }
 
+/// Which map, or what belongs to it, a failed call was to write.
+pub(super) fn map_file(call: Call) -> Option<&'static str> {
+    match call {
+        Call::SetgroupsFile => Some("setgroups"),
+        Call::UidMap => Some("uid_map"),
+        Call::GidMap => Some("gid_map"),
+        _ => None,
+    }
+}
+
 /// The cgroup couldn't be made as asked.
 pub(super) fn cgroup(error: &CgroupError) -> LaunchError {
     let missing = match &error.problem {
@@ -100,11 +110,15 @@ pub(super) fn step(context: &Context, actor: usize, number: u16, failure: Failur
     if matches!(step, Step::Verify) {
         return mismatch(failure);
     }
+    if let Some(file) = map_file(failure.call) {
+        return id_map(&MapError { file, errno: failure.errno.raw_os_error() });
+    }
     let contradiction = contradiction(step, failure);
     let cause = contradiction.as_ref().map(|contradiction| match contradiction {
         Contradiction::Mounting(cause)
         | Contradiction::FreshProc(cause)
-        | Contradiction::OwnerMapping(cause) => cause.remedy.clone(),
+        | Contradiction::OwnerMapping(cause)
+        | Contradiction::Namespaces(cause) => cause.remedy.clone(),
         _ => String::new(),
     });
     LaunchError {
@@ -153,6 +167,9 @@ fn contradiction(step: &Step, failure: Failure) -> Option<Contradiction> {
             format!("{}: {}", failure.call.text(), errno_text(failure.errno.raw_os_error())),
             "use a file system that can map owners, such as ext4, xfs or btrfs",
         ))),
+        (Step::JoinNetwork, Call::Unshare) => {
+            Some(Contradiction::Namespaces(blockers::namespaces(failure.errno)))
+        }
         (Step::PrivateMounts | Step::NewRoot(_), call)
             if (denied || missing) && call != Call::Create && call != Call::Mkdir =>
         {

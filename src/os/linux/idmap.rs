@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::child::ops::IdMaps;
 use crate::plan::step::{IdMap, OwnerMap};
 use crate::sys::clone::{clone_and_run, flags};
 use crate::sys::exec::close_all_but;
@@ -16,23 +17,34 @@ pub(super) struct MapError {
     pub(super) errno: i32,
 }
 
-/// Writes the maps of the user namespace that process `pid` was born in.
-pub(super) fn write(pid: i32, map: &IdMap) -> Result<(), MapError> {
-    let (inside, outside) = (map.inside, map.outside);
-    if !map.keep_setgroups {
-        // Else an unprivileged process could drop a group that denies it access.
-        write_file(pid, "setgroups", "deny")?;
-    }
-    write_file(pid, "uid_map", &format!("{} {} 1", inside.uid, outside.uid))?;
-    write_file(pid, "gid_map", &format!("{} {} 1", inside.gid, outside.gid))
+/// Whether the first process of a user namespace writes the maps itself, which spares both sides
+/// the waiting for each other. To keep `setgroups(2)` takes a privilege outside.
+pub(super) fn is_written_inside(map: &IdMap) -> bool {
+    !map.keep_setgroups
 }
 
-fn write_file(pid: i32, file: &'static str, text: &str) -> Result<(), MapError> {
+/// What is written to `uid_map` and `gid_map`.
+pub(super) fn texts(map: &IdMap) -> IdMaps {
+    let (inside, outside) = (map.inside, map.outside);
+    IdMaps {
+        users: format!("{} {} 1", inside.uid, outside.uid).into_bytes(),
+        groups: format!("{} {} 1", inside.gid, outside.gid).into_bytes(),
+    }
+}
+
+/// Writes the maps of the user namespace that process `pid` was born in, with `setgroups(2)` kept.
+pub(super) fn write(pid: i32, map: &IdMap) -> Result<(), MapError> {
+    let texts = texts(map);
+    write_file(pid, "uid_map", &texts.users)?;
+    write_file(pid, "gid_map", &texts.groups)
+}
+
+fn write_file(pid: i32, file: &'static str, text: &[u8]) -> Result<(), MapError> {
     let fail = |errno: rustix::io::Errno| MapError { file, errno: errno.raw_os_error() };
     let path = PathBuf::from(format!("/proc/{pid}/{file}"));
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(&path, flags, Mode::empty()).map_err(fail)?;
-    rustix::io::write(&opened, text.as_bytes()).map_err(fail).map(drop)
+    rustix::io::write(&opened, text).map_err(fail).map(drop)
 }
 
 /// A user namespace for an idmapped mount (`mount_setattr(2)`): ids on disk are its inside, ids
@@ -62,7 +74,7 @@ pub(super) fn namespace(map: OwnerMap) -> Result<OwnedFd, String> {
 }
 
 /// Starts a process in a new user namespace that does nothing until `go` is closed.
-pub(super) fn clone_waiting(wait: &OwnedFd) -> Result<i32, rustix::io::Errno> {
+fn clone_waiting(wait: &OwnedFd) -> Result<i32, rustix::io::Errno> {
     let cloned = clone_and_run(flags::NEWUSER, None, || {
         if close_all_but(&[wait.as_raw_fd()]).is_ok() {
             let _ = rustix::io::read(wait, &mut [0_u8; 1]);

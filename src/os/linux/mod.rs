@@ -1,5 +1,6 @@
 //! The Linux backend.
 
+mod budget;
 mod caller;
 pub mod cgroup;
 mod child;
@@ -16,10 +17,11 @@ pub mod seccomp;
 mod spawn;
 mod supervise;
 mod tree;
+mod trusted;
 
 pub(crate) use caller::{
     append_to, clocks, die_of, duplicate_descriptor, is_reference, is_root, is_setuid,
-    only_root_writes, open_without_waiting, reaches_files, set_nonblocking, user_id,
+    reaches_files, set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
@@ -30,6 +32,7 @@ pub use running::Happened;
 pub(crate) use running::{Ended, Other, Running};
 pub(crate) use spawn::{Manner, spawn};
 pub(crate) use supervise::{FORWARDED_NAMES, Signals, wait};
+pub(crate) use trusted::{Unopened, open as open_by_steps};
 
 #[cfg(feature = "tokio")]
 pub(crate) use crate::sys::reactor::watch;
@@ -49,7 +52,9 @@ pub(crate) fn limits_in_force(running: &Running) -> Vec<HeldLimit> {
 }
 
 /// Removes what launchers that were killed have left behind. To be called while the command runs:
-/// it costs a look at each directory in which cgroups are made.
-pub(crate) fn sweep(facts: &crate::plan::facts::HostFacts) {
+/// it costs a look at each directory in which cgroups, and private directories if there are some,
+/// are made.
+pub(crate) fn sweep(facts: &crate::plan::facts::HostFacts, plan: &crate::plan::Plan) {
     cgroup::sweep(facts.cgroup.parents(), &cgroup::Roots::default());
+    private::sweep(plan);
 }

@@ -202,11 +202,8 @@ fn translate(
 ) -> Result<(), Problem> {
     let op = match step {
         Step::CreateCgroup(_) | Step::Clone(_) | Step::StartTarget => return Ok(()),
-        Step::MapIds(_) => {
-            // The parent writes the maps; init's first step is to wait for that.
-            list.push(ChildOp::AwaitIdMaps);
-            return Ok(());
-        }
+        Step::MapIds(map) if idmap::is_written_inside(map) => ChildOp::MapIds(idmap::texts(map)),
+        Step::MapIds(_) => ChildOp::AwaitIdMaps,
         // Its files exist only once the cgroup does; the launch fills them in.
         Step::JoinCgroup => ChildOp::JoinCgroup(Vec::new()),
         Step::NewSession => ChildOp::NewSession,
@@ -217,6 +214,8 @@ fn translate(
             groups.iter().map(|group| rustix::process::Gid::from_raw(*group)).collect(),
         ),
         Step::SetHostname(name) => ChildOp::SetHostname(name.as_bytes().to_vec()),
+        Step::BeginNetwork => ChildOp::BeginNetwork,
+        Step::JoinNetwork => ChildOp::JoinNetwork,
         Step::LoopbackUp => ChildOp::LoopbackUp,
         Step::DropBoundingSet(kept) => ChildOp::DropBoundingSet(*kept),
         Step::LockSecurebits(kept) => ChildOp::LockSecurebits(*kept),

@@ -1,12 +1,19 @@
 //! Directories that stand in for file systems in memory, where nothing can be mounted.
 //!
 //! They are made below the caller's directory for temporary files, in one that nobody else can
-//! enter, and removed when the run is over. The command finds them by its environment.
+//! list, and removed when the run is over. The command finds them by its environment.
+//!
+//! A launcher that is killed can't remove its own. While it lives, it holds a lock on them
+//! (`flock(2)`): the next run removes those that nobody holds.
 
-use std::ffi::OsString;
-use std::os::unix::fs::DirBuilderExt;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, stat};
+use rustix::io::Errno;
 
 use super::prepare::CommandLine;
 use crate::error::LaunchError;
@@ -18,14 +25,17 @@ use crate::profile::vocabulary::Layer;
 /// How often another name is tried when one is taken.
 const ATTEMPTS: usize = 16;
 
+/// How the names of the directories begin; 16 hexadecimal digits follow.
+const NAME: &str = "ringfence-";
+
 /// Every right but requests to devices.
 const RIGHTS: u64 = access::ALL_FS & !access::IOCTL_DEV;
 
 /// The directories of one run; they are removed when this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct PrivateDirectories {
-    /// What holds them.
-    parent: Option<PathBuf>,
+    /// What holds them, and the lock on it.
+    parent: Option<(PathBuf, OwnedFd)>,
     /// What each stands for, and where it is.
     directories: Vec<(PathBuf, PathBuf)>,
 }
@@ -42,10 +52,13 @@ impl PrivateDirectories {
             let text = format!("can't make a private directory in {}: {error}", base.display());
             LaunchError::preparing(Layer::Landlock, text)
         };
-        let parent = new_directory(&base).map_err(fail)?;
-        made.parent = Some(parent.clone());
+        let (parent, lock) = new_directory(&base).map_err(fail)?;
+        made.parent = Some((parent.clone(), lock));
         let owner = owner(plan);
-        own(&parent, owner).map_err(fail)?;
+        if owner.is_some() {
+            // It stays the launcher's, who finds it by that: the command only passes through it.
+            std::fs::set_permissions(&parent, PermissionsExt::from_mode(0o711)).map_err(fail)?;
+        }
         for (number, target) in plan.private.iter().enumerate() {
             let name = target.file_name().map_or_else(OsString::new, OsString::from);
             let path = parent.join(format!("{number}-{}", name.display()));
@@ -104,29 +117,76 @@ impl PrivateDirectories {
     }
 }
 
+/// Removes directories that launchers which were killed have left where a plan has its own made.
+pub(super) fn sweep(plan: &Plan) {
+    if plan.private.is_empty() {
+        return;
+    }
+    let Ok(entries) = std::env::temp_dir().read_dir() else { return };
+    for entry in entries.flatten().filter(|entry| is_name(&entry.file_name())) {
+        let path = entry.path();
+        // Held until it is gone: a launcher that is about to lock what it has just made sees that.
+        if let Ok(lock) = lock(&path)
+            && is_ours(&lock)
+        {
+            // No link is followed, at any depth.
+            let _ = std::fs::remove_dir_all(&path);
+        }
+    }
+}
+
 impl Drop for PrivateDirectories {
     fn drop(&mut self) {
         // The whole process tree is gone: nobody exchanges directories for links meanwhile.
-        if let Some(parent) = &self.parent {
+        if let Some((parent, _)) = &self.parent {
             let _ = std::fs::remove_dir_all(parent);
         }
     }
 }
 
-/// A directory with a name that nobody can foresee, which only this user can enter.
-fn new_directory(base: &Path) -> std::io::Result<PathBuf> {
+/// A directory with a name that nobody can foresee, which only this user can enter, locked.
+fn new_directory(base: &Path) -> std::io::Result<(PathBuf, OwnedFd)> {
     let mut attempts = ATTEMPTS;
     loop {
         let mut random = [0; 8];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-        let path = base.join(format!("ringfence-{:016x}", u64::from_ne_bytes(random)));
-        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && attempts > 0 => {
-                attempts -= 1;
-            }
-            result => return result.map(|()| path),
+        let path = base.join(format!("{NAME}{:016x}", u64::from_ne_bytes(random)));
+        let made = match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            // Before it was locked, another run may have taken it for one that nobody holds.
+            Ok(()) => lock(&path).and_then(|lock| is_at(&lock, &path).map(|()| lock)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Errno::EXIST),
+            Err(error) => return Err(error),
+        };
+        match made {
+            Ok(lock) => return Ok((path, lock)),
+            Err(Errno::EXIST | Errno::NOENT | Errno::AGAIN) if attempts > 0 => attempts -= 1,
+            Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+/// Locks a directory, unless somebody holds it.
+fn lock(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(path, flags, Mode::empty())?;
+    flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(directory)
+}
+
+/// Makes sure that a directory is the one at a path.
+fn is_at(directory: &OwnedFd, path: &Path) -> Result<(), Errno> {
+    let (held, there) = (fstat(directory)?, stat(path)?);
+    let same = (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino);
+    if same { Ok(()) } else { Err(Errno::NOENT) }
+}
+
+fn is_ours(directory: &OwnedFd) -> bool {
+    fstat(directory).is_ok_and(|status| status.st_uid == rustix::process::geteuid().as_raw())
+}
+
+fn is_name(name: &OsStr) -> bool {
+    let digits = name.to_str().and_then(|name| name.strip_prefix(NAME));
+    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Who the command is to the host, where that isn't the caller.

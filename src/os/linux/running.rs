@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
+use super::budget::Budget;
 use super::cgroup::{Cgroup, Statistics};
 use super::child::record::{Recipient, Record, Request};
 use super::explain;
@@ -26,6 +27,9 @@ use crate::sys::wait::{Usage, Wait, reap};
 /// How much later than init, which keeps the time, the launcher loses patience: init was stopped
 /// then, or has no processor.
 const LENIENCE: Duration = Duration::from_secs(1);
+
+/// Between `SIGXCPU` and `SIGKILL`, as between the soft and the hard limit of each process.
+const AFTER_XCPU: Duration = Duration::from_secs(1);
 
 /// A sandbox whose command runs, or is about to fail at exec. Dropping it kills and reaps the
 /// whole tree.
@@ -52,6 +56,10 @@ pub(crate) struct Running {
     /// What nobody was told yet.
     happened: Vec<Happened>,
     patience: Patience,
+    /// The processor time of the tree.
+    budget: Option<Budget>,
+    /// Whether that was used up.
+    out_of_cpu_time: bool,
     guard: Option<Guard>,
     ended: bool,
     /// Whether init was reaped.
@@ -114,6 +122,8 @@ pub(crate) struct Ended {
     pub(crate) timed_out: bool,
     /// Whether the tree was killed on the caller's behalf.
     pub(crate) killed: bool,
+    /// Whether the tree used up its processor time.
+    pub(crate) out_of_cpu_time: bool,
     /// The guarded path that came to exist.
     pub(crate) appeared: Option<PathBuf>,
     /// From letting the command go to the end of its tree.
@@ -159,6 +169,8 @@ impl Running {
             terminated: false,
             happened: Vec::new(),
             patience: Patience::Endless,
+            budget: None,
+            out_of_cpu_time: false,
             guard: None,
             ended: false,
             reaped: false,
@@ -174,6 +186,7 @@ impl Running {
         let limit = supervision.wall_time.and_then(|limit| self.started.checked_add(limit));
         let last = limit.and_then(|limit| limit.checked_add(supervision.grace + LENIENCE));
         self.patience = last.map_or(Patience::Endless, Patience::KillAt);
+        self.budget = supervision.cpu_time.and_then(|limit| Budget::new(limit, self.started));
         self.guard = Guard::start(&supervision.guarded, &self.tree)
             .map_err(|errno| failed("inotify_init1(2)", errno))?;
         match &self.exec_channel {
@@ -320,8 +333,10 @@ impl Running {
                 Some(at.saturating_duration_since(now))
             }
         };
+        let look =
+            self.budget.as_ref().map(|budget| budget.look_at().saturating_duration_since(now));
         // The timeout is counted by the monotonic clock, which steps of the time don't move.
-        let timeout = timeout.into_iter().chain(due).min().map(timespec);
+        let timeout = timeout.into_iter().chain(due).chain(look).min().map(timespec);
         // A channel that has ended would wake this up for ever.
         let told = self.told_pending.then_some(&self.tree.channel);
         let own = [Some(&self.tree.pidfd), told, self.exec_channel.as_ref()];
@@ -398,10 +413,11 @@ impl Running {
 
     fn mind_the_time(&mut self) {
         let now = Instant::now();
+        self.mind_the_budget(now);
         match self.patience {
             _ if self.ended => {}
             Patience::KillAt(at) if now >= at => {
-                self.timed_out |= !self.terminated;
+                self.timed_out |= !self.terminated && !self.out_of_cpu_time;
                 self.kill();
                 // Somebody has stopped it.
                 let _ = pidfd_kill(self.tree.pidfd.as_fd(), libc::SIGCONT);
@@ -411,6 +427,22 @@ impl Running {
                 self.tree.kill();
             }
             _ => {}
+        }
+    }
+
+    /// At the limit of processor time the tree is treated as the kernel treats a process.
+    fn mind_the_budget(&mut self, now: Instant) {
+        let Some(mut budget) = self.budget.take() else { return };
+        if now < budget.look_at() || !budget.is_used_up(self.cgroup(), now) {
+            self.budget = Some(budget);
+            return;
+        }
+        self.out_of_cpu_time = true;
+        // Who is being ended already has no more than that.
+        if !self.terminated && !self.timed_out && !self.killed {
+            self.patience = Patience::KillAt(now + AFTER_XCPU);
+            self.signal(libc::SIGXCPU);
+            self.signal(libc::SIGCONT);
         }
     }
 
@@ -446,6 +478,7 @@ impl Running {
             failure: self.failure.take(),
             timed_out: self.timed_out,
             killed: self.killed,
+            out_of_cpu_time: self.out_of_cpu_time,
             appeared: self.guard.take().and_then(Guard::join),
             wall: self.started.elapsed(),
             usage,

@@ -16,6 +16,7 @@ use super::running::Running;
 use super::tree::Tree;
 use super::{explain, idmap, inspect};
 use crate::error::{LaunchError, LaunchFailure};
+use crate::plan::Plan;
 use crate::plan::facts;
 use crate::plan::facts::HostFacts;
 use crate::plan::step::Step;
@@ -62,7 +63,7 @@ pub(crate) fn spawn(
     let mut running = Running::new(tree, launcher_target, context);
     let plan = Arc::clone(&running.context.plan);
     if let Some(map) = plan.steps.iter().find_map(|step| match step {
-        Step::MapIds(map) => Some(map),
+        Step::MapIds(map) if !idmap::is_written_inside(map) => Some(map),
         _ => None,
     }) {
         idmap::write(running.tree.pid, map).map_err(|error| explain::id_map(&error))?;
@@ -100,11 +101,16 @@ fn make_cgroup(
     accounting: bool,
 ) -> Result<Option<Cgroup>, LaunchError> {
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
-    // A launcher that was killed could not remove its own.
-    sweep(facts.cgroup.parents(), &Roots::default());
     // Init counts as a process of the sandbox.
-    let request = Request { limits, extra_processes: 1, accounting };
-    let created = Cgroup::create(&facts.cgroup, &request, &Roots::default());
+    let cpu_time = prepared.context.plan.supervision.cpu_time.is_some();
+    let request = Request { limits, extra_processes: 1, accounting, cpu_time };
+    let create = || Cgroup::create(&facts.cgroup, &request, &Roots::default());
+    let created = create().or_else(|error| {
+        // What killed launchers could not remove counts where there may be only so many. It is
+        // cleared away while a command runs, but now it may be in the way.
+        let removed = sweep(facts.cgroup.parents(), &Roots::default());
+        if removed.is_empty() { Err(error) } else { create() }
+    });
     created.map(Some).map_err(|error| explain::cgroup(&error))
 }
 
@@ -177,16 +183,18 @@ fn clone(
     let fail = |errno| resources(Layer::ProcessTree, "rt_sigprocmask(2)", errno);
     let mask = set_mask(SignalSet::ALL).map_err(fail)?;
     let program = &prepared.program;
-    let cloned =
-        clone_and_run(clone_flags(namespaces), cgroup.and_then(Cgroup::clone_into_fd), || {
-            enter(program, channels)
-        });
+    let cloned = clone_and_run(
+        clone_flags(&prepared.context.plan, namespaces),
+        cgroup.and_then(Cgroup::clone_into_fd),
+        || enter(program, channels),
+    );
     let restored = set_mask(mask).map_err(fail);
     let cloned = cloned.map_err(|errno| explain::clone(namespaces, cgroup.is_some(), errno))?;
     restored.map(|_| cloned)
 }
 
-fn clone_flags(namespaces: &[Namespace]) -> u64 {
+fn clone_flags(plan: &Plan, namespaces: &[Namespace]) -> u64 {
+    let network_beside = plan.steps.contains(&Step::BeginNetwork);
     namespaces.iter().fold(0, |bits, namespace| {
         bits | match namespace {
             Namespace::User => flags::NEWUSER,
@@ -194,6 +202,7 @@ fn clone_flags(namespaces: &[Namespace]) -> u64 {
             Namespace::Pid => flags::NEWPID,
             Namespace::Ipc => flags::NEWIPC,
             Namespace::Uts => flags::NEWUTS,
+            Namespace::Network if network_beside => 0,
             Namespace::Network => flags::NEWNET,
             Namespace::Time => flags::NEWTIME,
             // Made after the cgroup is joined: it is rooted in the cgroup its maker is in.

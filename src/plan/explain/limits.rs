@@ -107,5 +107,10 @@ fn each_process(subject: &Subject<'_>) -> Vec<Limit> {
         ("nice", limits.nice.map(|nice| nice.to_string())),
     ];
     let set = values.into_iter().filter_map(|(limit, value)| Some((limit, value?)));
-    set.map(|(limit, value)| Limit { limit, value, held_by }).collect()
+    let supervised = subject.plan.supervision.cpu_time.is_some();
+    set.map(|(limit, value)| {
+        let of_tree = supervised && limit == "cpu_time";
+        Limit { limit, value, held_by: if of_tree { Holder::Cgroup } else { held_by } }
+    })
+    .collect()
 }

@@ -86,6 +86,11 @@ fn at_limit(limit: &str, holder: Holder) -> Option<(&'static str, &'static str)>
         ("cpu_time", EachProcess) => {
             ("processor time", "beyond it the kernel kills the process; the report says \"limit\"")
         }
+        ("cpu_time", Cgroup) => (
+            "processor time",
+            "beyond it the launcher sends SIGXCPU, and kills the tree a second later; the report \
+             says \"limit\"",
+        ),
         ("file_size", EachProcess) => ("file size", "beyond it the process gets SIGXFSZ or EFBIG"),
         ("open_files", EachProcess) => ("open files", "beyond it opening fails with EMFILE"),
         _ => return None,

@@ -146,6 +146,9 @@ pub struct Caller {
     /// Processes of the user that the command will be; counted only where a limit has to be laid
     /// on top of them.
     pub processes: Option<u64>,
+    /// The niceness it runs with, and the lowest that it may set without `CAP_SYS_NICE`
+    /// (`RLIMIT_NICE`); looked up only where one is asked for.
+    pub niceness: Option<(i32, i32)>,
     /// Hard limits by `setrlimit(2)` that aren't infinite.
     pub hard_limits: BTreeMap<Resource, u64>,
 }

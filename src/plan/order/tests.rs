@@ -40,6 +40,7 @@ fn every_step() -> Vec<Step> {
         Step::LockSecurebits(0),
         Step::DropBoundingSet(0),
         Step::LoopbackUp,
+        Step::JoinNetwork,
         Step::SetHostname(String::new()),
         Step::EnterRoot,
         Step::Seal(path()),
@@ -74,6 +75,7 @@ fn every_step() -> Vec<Step> {
         Step::NewCgroupNamespace,
         Step::JoinCgroup,
         Step::NewSession,
+        Step::BeginNetwork,
         Step::MapIds(IdMap { inside: IDS, outside: IDS, keep_setgroups: false }),
         Step::Clone(Vec::new()),
         Step::CreateCgroup(TreeLimits::default()),
@@ -128,10 +130,12 @@ fn kind(step: &Step) -> usize {
         Step::Verify => 41,
         Step::Seccomp { .. } => 42,
         Step::Exec => 43,
+        Step::BeginNetwork => 44,
+        Step::JoinNetwork => 45,
     }
 }
 
-const KINDS: usize = 44;
+const KINDS: usize = 46;
 
 fn arranged() -> Vec<Step> {
     let mut steps = every_step();
@@ -161,6 +165,8 @@ fn needs_capability(step: &Step) -> bool {
             Step::NewCgroupNamespace
                 | Step::AdoptIds(_)
                 | Step::SetHostname(_)
+                | Step::BeginNetwork
+                | Step::JoinNetwork
                 | Step::LoopbackUp
                 | Step::SetNice(_)
                 | Step::SetAffinity(_)
@@ -214,6 +220,13 @@ fn the_cgroup_is_joined_before_its_namespace_is_made() {
 #[test]
 fn ids_are_mapped_before_init_does_anything() {
     comes_before(|s| matches!(s, Step::MapIds(_)), |s| s.actor() > Actor::Parent);
+}
+
+#[test]
+fn the_network_namespace_is_made_beside_the_mounts_and_joined_after_them() {
+    comes_before(|s| *s == Step::BeginNetwork, mounts);
+    comes_before(mounts, |s| *s == Step::JoinNetwork);
+    comes_before(|s| *s == Step::JoinNetwork, |s| *s == Step::LoopbackUp);
 }
 
 #[test]
@@ -294,13 +307,13 @@ fn the_program_is_looked_for_before_landlock_could_hide_why_it_is_not_found() {
 
 #[test]
 fn what_the_kernel_says_is_read_when_nothing_but_the_filter_is_left() {
-    comes_before(|s| kind(s) < 41, |s| *s == Step::Verify);
+    comes_before(|s| kind(s) < 41 || kind(s) > 43, |s| *s == Step::Verify);
     comes_before(|s| *s == Step::Verify, |s| matches!(s, Step::Seccomp { .. }));
 }
 
 #[test]
 fn seccomp_is_last_but_for_exec() {
-    comes_before(|s| kind(s) < 42, |s| matches!(s, Step::Seccomp { .. }));
+    comes_before(|s| kind(s) < 42 || kind(s) > 43, |s| matches!(s, Step::Seccomp { .. }));
     assert_eq!(arranged().last(), Some(&Step::Exec));
 }
 
@@ -315,7 +328,7 @@ fn the_parent_makes_init_does_the_privileged_part_and_the_command_the_rest() {
     for step in every_step() {
         let wanted = match kind(&step) {
             0..=2 => Actor::Parent,
-            3..=29 | 32 | 33 => Actor::Init,
+            3..=29 | 32 | 33 | 44 | 45 => Actor::Init,
             _ => Actor::Target,
         };
         assert_eq!(step.actor(), wanted, "{step:?}");

@@ -105,7 +105,12 @@ fn evidence(layer: Layer, policy: &Policy, plan: &Plan) -> bool {
         Layer::NetworkNamespace => {
             let loopback = policy.network == NetworkMode::Loopback;
             let up = has(plan, |step| *step == Step::LoopbackUp);
-            made(Namespace::Network) && up == loopback && policy.network != NetworkMode::Host
+            let begun = has(plan, |step| *step == Step::BeginNetwork);
+            made(Namespace::Network)
+                && up == loopback
+                && policy.network != NetworkMode::Host
+                && begun == made(Namespace::Pid)
+                && begun == has(plan, |step| *step == Step::JoinNetwork)
         }
         Layer::CgroupNamespace => has(plan, |step| *step == Step::NewCgroupNamespace),
         Layer::TimeNamespace => made(Namespace::Time),
@@ -158,8 +163,13 @@ fn owners(plan: &Plan) -> Result<(), String> {
         let holds = match status {
             Status::Enforced | Status::Fallback => true,
             Status::Unavailable => false,
-            // Asking for the caller's own user still settles its groups.
-            Status::Off => layer == Layer::User && state.is_some_and(|s| !s.details.is_empty()),
+            // Asking for the caller's own user still settles its groups; and who stays in the
+            // caller's session doesn't type into its terminal.
+            Status::Off => {
+                let told = state.is_some_and(|state| !state.details.is_empty());
+                let guard = layer == Layer::Session && matches!(step, Step::Seccomp { .. });
+                (layer == Layer::User || guard) && told
+            }
         };
         ensure(of_every_run || holds, || format!("{layer} is {status:?}, but: {step:?}"))?;
     }
@@ -246,6 +256,8 @@ fn privileges(host: &HostFacts, plan: &Plan) -> Result<(), String> {
                 Step::DropBoundingSet(_) | Step::LockSecurebits(_) => &[CAP_SETPCAP],
                 Step::Clone(namespaces) if namespaces.is_empty() => &[],
                 Step::Clone(_)
+                | Step::BeginNetwork
+                | Step::JoinNetwork
                 | Step::SetHostname(_)
                 | Step::LoopbackUp
                 | Step::NewCgroupNamespace

@@ -185,6 +185,38 @@ fn a_source_that_is_missing_is_refused_unless_it_is_optional() {
 }
 
 #[test]
+fn a_place_that_the_hosts_tree_does_not_have_is_refused() {
+    let asked = |level, mount: &str| {
+        let policy = policy(level, &format!(r#""filesystem": {{"mounts": [{mount}]}}"#));
+        let mut host = hosts::root();
+        host.paths.insert("/srv/new".into(), PathFact::Missing("ENOENT".into()));
+        host.paths.insert("/srv/data/new".into(), PathFact::Missing("ENOENT".into()));
+        host.paths.insert("/srv/file".into(), PathFact::File { owner: 0 });
+        super::build(&policy, &host).map_err(|refusal| {
+            assert!(refusal.is_mistake);
+            refusal.problems[0].cause.found.clone()
+        })
+    };
+    for mount in [
+        r#"{"source": "/usr", "target": "/srv/new"}"#,
+        r#"{"source": "/usr", "target": "/srv/file"}"#,
+        r#"{"type": "tmpfs", "target": "/srv/new"}"#,
+        r#"{"type": "proc", "target": "/srv/new"}"#,
+        r#"{"type": "dev", "target": "/srv/new"}"#,
+        r#"{"source": "/srv/data", "target": "/mnt"},
+           {"type": "tmpfs", "target": "/mnt/new"}"#,
+    ] {
+        let found = asked(Level::Namespaced, mount).expect_err(mount);
+        assert!(found.contains("which the host has to have: /srv/"), "{found}");
+    }
+    // It is made there.
+    let made = r#"{"type": "tmpfs", "target": "/srv"}, {"source": "/usr", "target": "/srv/new"}"#;
+    assert!(asked(Level::Namespaced, made).is_ok());
+    let bind = r#"{"source": "/usr", "target": "/srv/new"}"#;
+    assert!(asked(Level::Containerized, bind).is_ok());
+}
+
+#[test]
 fn a_root_directory_that_is_none_is_refused_even_best_effort() {
     let members = r#""filesystem": {"root": {"directory": "/nowhere"}}"#;
     let refusal = refused(&best_effort(Level::Containerized, members), &hosts::root());
@@ -197,6 +229,16 @@ fn a_root_of_its_own_that_is_off_says_that_the_hosts_is_shown() {
     let plan = planned(&policy(Level::Containerized, members), &hosts::root());
     assert!(plan.steps.contains(&Step::NewRoot(NewRoot::Tree("/".into()))));
     assert!(state(&plan, Layer::Root).details[0].starts_with("the host's root is shown"));
+}
+
+#[test]
+fn a_directory_as_the_root_shows_nothing_of_the_hosts_by_itself() {
+    let members = r#""filesystem": {"root": {"directory": "/srv/rootfs"}, "mounts": ["/usr"]}"#;
+    for level in [Level::Namespaced, Level::Containerized] {
+        let plan = planned(&policy(level, members), &hosts::root());
+        assert!(plan.steps.contains(&Step::NewRoot(NewRoot::Tree("/srv/rootfs".into()))));
+        assert_eq!(binds(&plan).iter().filter(|bind| bind.source == Path::new("/usr")).count(), 1);
+    }
 }
 
 #[test]

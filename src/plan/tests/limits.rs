@@ -161,3 +161,54 @@ fn limits_that_nobody_asks_for_do_not_count_against_the_level() {
     assert_eq!(status(&plan, Layer::Rlimits), Status::Off);
     assert_eq!(plan.effective(), Some(Level::Basic));
 }
+
+#[test]
+fn a_niceness_below_the_callers_takes_a_privilege_over_the_host() {
+    let nice = |nice: i8, more: &str, host: &HostFacts, niceness: (i32, i32)| {
+        let caller = Caller { niceness: Some(niceness), ..host.caller.clone() };
+        let members = format!(r#""limits": {{"nice": {nice}}}{more}"#);
+        let host = HostFacts { caller, ..host.clone() };
+        super::build(&policy(Level::UserBased, &members), &host).map_err(|refusal| {
+            assert_eq!(super::layers_of(&refusal), [Layer::Rlimits]);
+            refusal.problems[0].cause.found.clone()
+        })
+    };
+    let (user, root) = (hosts::user(), hosts::root());
+    assert!(nice(5, "", &user, (0, 20)).is_ok());
+    assert!(nice(0, "", &user, (0, 20)).is_ok());
+    assert!(nice(-1, "", &user, (0, -5)).is_ok());
+    assert!(nice(-20, "", &root, (0, 20)).is_ok());
+    let found = nice(-1, "", &user, (0, 20)).expect_err("it isn't allowed");
+    assert!(found.starts_with("limits.nice: -1 is below the caller's 0"), "{found}");
+    let found = nice(5, "", &user, (10, 20)).expect_err("it isn't allowed");
+    assert!(found.starts_with("limits.nice: 5 is below the caller's 10"), "{found}");
+    let in_namespace = r#", "namespaces": {"user": true}"#;
+    assert!(nice(-1, in_namespace, &root, (0, 20)).is_err());
+}
+
+#[test]
+fn a_niceness_that_cannot_be_set_is_left_out_where_limits_are_best_effort() {
+    let caller = Caller { niceness: Some((0, 20)), ..hosts::user().caller };
+    let host = HostFacts { caller, ..hosts::user() };
+    let plan = planned(&best_effort(Level::Basic, r#""limits": {"nice": -1}"#), &host);
+    assert_eq!(status(&plan, Layer::Rlimits), Status::Fallback, "core dumps are still limited");
+    assert!(!plan.steps.contains(&Step::SetNice(-1)));
+}
+
+#[test]
+fn the_processor_time_of_the_tree_is_limited_where_its_cgroup_counts_it() {
+    let supervised = |more: &str, level, host: &HostFacts| {
+        let members = format!(r#""limits": {{"cpu_time": "1500ms"}}{more}"#);
+        let plan = planned(&best_effort(level, &members), host);
+        // Each process is held to it by the kernel in any case.
+        assert_eq!(rlimit(&plan, Resource::CpuTime), Some(2));
+        plan.supervision.cpu_time
+    };
+    let limit = Some(std::time::Duration::from_millis(1500));
+    assert_eq!(supervised("", Level::ResourceLimited, &hosts::root()), limit);
+    let off = r#", "enforcement": {"cgroup": "off"}"#;
+    assert_eq!(supervised(off, Level::ResourceLimited, &hosts::root()), None);
+    assert_eq!(supervised("", Level::Basic, &hosts::root()), None);
+    let without = user_with(hosts::no_cgroup());
+    assert_eq!(supervised("", Level::ResourceLimited, &without), None);
+}

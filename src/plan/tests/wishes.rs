@@ -49,7 +49,8 @@ pub(super) fn degrade(policy: &mut Policy, layers: &[Layer]) {
     }
 }
 
-/// Profiles that differ in what they ask for, by name: each fits every level.
+/// Profiles that differ in what they ask for, by name: each fits every level, but that a root needs
+/// a view of files.
 pub(super) const PROFILES: [(&str, &str); 14] = [
     ("nothing", ""),
     (

@@ -24,6 +24,8 @@ pub struct Request<'a> {
     pub extra_processes: u64,
     /// Whether to count what can be counted here, limited or not.
     pub accounting: bool,
+    /// Whether to count processor time in any case: somebody looks at it during the run.
+    pub cpu_time: bool,
 }
 
 /// What is known while the parts are made.
@@ -178,7 +180,9 @@ fn wanted(facts: &CgroupFacts, request: &Request<'_>) -> Vec<Controller> {
     let mut wanted = controllers_for(request.limits);
     let counted =
         [Controller::Memory, Controller::Processes, Controller::CpuAccounting, Controller::Io];
-    let counted = counted.iter().filter(|_| request.accounting);
+    let counted = counted.iter().filter(|controller| {
+        request.accounting || (request.cpu_time && **controller == Controller::CpuAccounting)
+    });
     for &controller in counted.chain([&Controller::Kill]) {
         if facts.support(controller).is_available() && !wanted.contains(&controller) {
             wanted.push(controller);

@@ -1,6 +1,7 @@
 //! Which cgroup hierarchies there are, and where in each this process is.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::Roots;
@@ -24,12 +25,17 @@ pub struct Hierarchy {
     pub own: Result<Parent, Missing>,
 }
 
+/// More than most hosts have to say of their mounts.
+const ROOM: usize = 8 * 1024;
+
 impl Layout {
     /// Reads what [`Layout::detect`] needs.
     pub fn read(roots: &Roots) -> io::Result<Self> {
         // Paths that aren't UTF-8 become names that don't exist: missing, never another cgroup.
         let text = |name: &str| -> io::Result<String> {
-            let bytes = std::fs::read(roots.proc.join("self").join(name))?;
+            // In one piece: such files have no size that could be asked for.
+            let mut bytes = Vec::with_capacity(ROOM);
+            File::open(roots.proc.join("self").join(name))?.read_to_end(&mut bytes)?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         Ok(Self::detect(&text("cgroup")?, &text("mountinfo")?))

@@ -70,13 +70,17 @@ fn is_real_root(directory: &Directory) -> bool {
 /// The kernel wants write access to the `cgroup.procs` of the common ancestor of a process's old
 /// and new cgroup (cgroups(7), "Cgroups delegation").
 fn writable(path: &Path) -> Result<(), Missing> {
-    may_write(path)?;
+    may_make_children(path)?;
     may_write(&path.join("cgroup.procs"))
 }
 
-pub(super) fn may_write(path: &Path) -> Result<(), Missing> {
-    let access = if path.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
+pub(super) fn may_make_children(path: &Path) -> Result<(), Missing> {
+    let access = Access::WRITE_OK | Access::EXEC_OK;
     rustix::fs::access(path, access).map_err(|errno| refused(path, errno))
+}
+
+pub(super) fn may_write(path: &Path) -> Result<(), Missing> {
+    rustix::fs::access(path, Access::WRITE_OK).map_err(|errno| refused(path, errno))
 }
 
 fn refused(path: &Path, errno: Errno) -> Missing {

@@ -2,7 +2,7 @@
 
 use super::directory::{Directory, fact};
 use super::layout::Layout;
-use super::place::{self, may_write};
+use super::place::{self, may_make_children, may_write};
 use super::{Roots, cgroup_name};
 use crate::plan::facts::cgroup::{
     CgroupFacts, Controller, Missing, NO_SWAP, Parent, Place, PlaceKind, Support, Supports,
@@ -162,7 +162,7 @@ fn v1_support(controller: Controller, parent: &Parent, effort: Effort) -> Suppor
         _ => None,
     };
     let checks = || {
-        may_write(&parent.directory)?;
+        may_make_children(&parent.directory)?;
         if let Some(path) = file.map(|file| parent.directory.join(file))
             && !path.exists()
         {

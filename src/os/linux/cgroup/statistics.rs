@@ -1,5 +1,7 @@
 //! What the kernel has counted for a cgroup.
 
+use std::time::Duration;
+
 use super::directory::Directory;
 use super::{Cgroup, Version};
 use crate::plan::facts::cgroup::Controller;
@@ -46,6 +48,19 @@ impl Cgroup {
             }
         }
         statistics
+    }
+}
+
+impl Cgroup {
+    /// The processor time that the tree has used so far, where it is counted.
+    #[must_use]
+    pub fn processor_time(&self) -> Option<Duration> {
+        let part = self.part(Controller::CpuAccounting).or_else(|| self.v2())?;
+        let reader = Reader(&part.directory);
+        match part.version {
+            Version::V1 => reader.number("cpuacct.usage").map(Duration::from_nanos),
+            Version::V2 => reader.keyed("cpu.stat", "usage_usec").map(Duration::from_micros),
+        }
     }
 }
 

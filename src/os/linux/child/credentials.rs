@@ -1,9 +1,12 @@
-//! Emptying the capability sets, and reading back what the kernel says of this process.
+//! Id maps, emptying the capability sets, and reading back what the kernel says of this process.
 
+use std::ffi::CStr;
+
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Resource;
 
-use super::ops::{Credentials, ExpectedCapabilities};
+use super::ops::{Credentials, ExpectedCapabilities, IdMaps};
 use super::record::{Call, Failure, In};
 use crate::sys::prctl::{self, CapabilitySets};
 
@@ -22,6 +25,21 @@ const SECUREBITS: u32 = NO_ROOT | NO_AMBIENT;
 
 /// How many supplementary groups are compared; the kernel allows more, the planner does not.
 pub(crate) const MOST_GROUPS: usize = 64;
+
+/// Writes the maps of the user namespace that this process was born in. The kernel lets it map the
+/// user and group that made it to one each, once `setgroups(2)` is given up: else an unprivileged
+/// process could drop a group that denies it access.
+pub(crate) fn map_ids(maps: &IdMaps) -> Result<(), Failure> {
+    write(c"/proc/self/setgroups", b"deny", Call::SetgroupsFile)?;
+    write(c"/proc/self/uid_map", &maps.users, Call::UidMap)?;
+    write(c"/proc/self/gid_map", &maps.groups, Call::GidMap)
+}
+
+fn write(path: &CStr, text: &[u8], call: Call) -> Result<(), Failure> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).in_call(call)?;
+    rustix::io::write(&file, text).in_call(call).map(drop)
+}
 
 pub(super) fn drop_bounding_set(kept: u64) -> Result<(), Failure> {
     for capability in (0..CAPABILITIES).filter(|number| kept >> number & 1 == 0) {

@@ -8,6 +8,7 @@ mod account;
 mod credentials;
 mod init;
 mod mounts;
+mod network;
 pub(crate) mod ops;
 pub(crate) mod record;
 mod resolve;
@@ -16,7 +17,7 @@ mod timer;
 mod tree;
 mod watch;
 
-pub(crate) use credentials::hard_limit;
+pub(crate) use credentials::{hard_limit, map_ids};
 pub(crate) use init::{Channels, enter};
 pub(crate) use mounts::mounts_trial;
 pub(crate) use tree::{has_children, kill_descendants};

@@ -21,7 +21,13 @@ pub(crate) struct Mounts<'a> {
     /// was attached; nothing untrusted runs meanwhile.
     attributes: bool,
     root: Option<OwnedFd>,
+    /// What masks are copies of.
     mask: Option<OwnedFd>,
+    /// A first copy for a file, where it could be made without attaching the mask, which then lies
+    /// below the first directory that is covered. A mount that is attached nowhere would be taken
+    /// apart when it is closed, and as with every unmount, all processors would be waited for.
+    unattached: Option<OwnedFd>,
+    mask_is_attached: bool,
     /// The directory that something was made in last: what comes next is often made beside it.
     place: Option<(&'a CStr, OwnedFd)>,
 }
@@ -34,7 +40,14 @@ const SKELETON_BYTES: &CStr = c"1m";
 
 impl<'a> Mounts<'a> {
     pub(crate) fn new(attributes: bool) -> Self {
-        Self { attributes, root: None, mask: None, place: None }
+        Self {
+            attributes,
+            root: None,
+            mask: None,
+            unattached: None,
+            mask_is_attached: false,
+            place: None,
+        }
     }
 
     pub(crate) fn make_private() -> Result<(), Failure> {
@@ -53,13 +66,21 @@ impl<'a> Mounts<'a> {
         self.stack(root)
     }
 
-    /// Stacks the new root on the old one, with what masks are copies of between them. That goes
-    /// away with the old root; it comes after a copy of the old root was made, which would have a
-    /// copy of it, too.
+    /// Stacks the new root on the old one. Before Linux 6.15 only what is attached somewhere can be
+    /// copied: then what masks are copies of lies between them. That goes away with the old root;
+    /// it comes after a copy of the old root was made, which would have a copy of it, too.
     fn stack(&mut self, root: OwnedFd) -> Result<(), Failure> {
         let mask = new_mask()?;
-        attach_over_root(mask.as_fd())?;
-        self.change(mask.as_fd(), PLAIN | attribute::NOEXEC | attribute::RDONLY)?;
+        let sealed = PLAIN | attribute::NOEXEC | attribute::RDONLY;
+        if self.attributes {
+            self.change(mask.as_fd(), sealed)?;
+            self.unattached = copy_tree(mask.as_fd(), c"file").ok();
+        }
+        self.mask_is_attached = self.unattached.is_none();
+        if self.mask_is_attached {
+            attach_over_root(mask.as_fd())?;
+            self.change(mask.as_fd(), sealed)?;
+        }
         attach_over_root(root.as_fd())?;
         self.mask = Some(mask);
         self.root = Some(root);
@@ -183,13 +204,24 @@ impl<'a> Mounts<'a> {
     }
 
     /// Covers a file or directory with an empty one that nobody may open.
-    pub(crate) fn mask(&self, path: &CStr) -> Result<(), Failure> {
-        let Some(target) = self.open_if_there(path)? else { return Ok(()) };
+    pub(crate) fn mask(&mut self, path: &CStr) -> Result<(), Failure> {
+        let Some(mut target) = self.open_if_there(path)? else { return Ok(()) };
         let mode = rustix::fs::fstat(&target).in_call(Call::Stat)?.st_mode;
-        let directory = FileType::from_raw_mode(mode) == FileType::Directory;
         let mask = self.mask.as_ref().ok_or(Errno::BADF).in_call(Call::OpenTree)?;
         // The copy is read-only, as what it is a copy of.
-        let cover = copy_tree(mask.as_fd(), if directory { c"directory" } else { c"file" })?;
+        let cover = if FileType::from_raw_mode(mode) != FileType::Directory {
+            match self.unattached.take() {
+                Some(first) => first,
+                None => copy_tree(mask.as_fd(), c"file")?,
+            }
+        } else {
+            if !self.mask_is_attached {
+                attach(mask.as_fd(), target.as_fd())?;
+                target = self.open(path)?;
+                self.mask_is_attached = true;
+            }
+            copy_tree(mask.as_fd(), c"directory")?
+        };
         attach(cover.as_fd(), target.as_fd())
     }
 
@@ -247,7 +279,6 @@ impl<'a> Mounts<'a> {
             }
         }
         rustix::process::chdir(c"/").in_call(Call::Chdir)?;
-        self.mask = None;
         old_root_is_gone(self.root()?)?;
         self.root = None;
         Ok(())

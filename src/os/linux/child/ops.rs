@@ -12,8 +12,13 @@ use crate::sys::seccomp::Instruction;
 ///
 /// Paths inside the sandbox are relative to its root (no leading `/`) until the root is entered.
 pub(crate) enum ChildOp {
-    /// Waits until the launcher has written the id maps.
+    /// Writes the id maps of its user namespace.
+    MapIds(IdMaps),
+    /// Waits until the launcher has written them.
     AwaitIdMaps,
+    /// Starts the process that makes the network namespace.
+    BeginNetwork,
+    JoinNetwork,
     /// `setsid(2)`.
     NewSession,
     /// `setpgid(2)` to a group of its own.
@@ -112,6 +117,12 @@ impl ChildOp {
             _ => {}
         }
     }
+}
+
+/// The texts of the maps of one user and one group.
+pub(crate) struct IdMaps {
+    pub(crate) users: Vec<u8>,
+    pub(crate) groups: Vec<u8>,
 }
 
 /// A name in a directory of the new root.

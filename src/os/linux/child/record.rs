@@ -24,6 +24,9 @@ macro_rules! calls {
 
 calls! {
     AwaitGo = "waiting for the launcher",
+    SetgroupsFile = "write(2) to setgroups",
+    UidMap = "write(2) to uid_map",
+    GidMap = "write(2) to gid_map",
     Setsid = "setsid(2)",
     JoinCgroup = "write(2) to cgroup.procs",
     Unshare = "unshare(2)",
@@ -65,6 +68,7 @@ calls! {
     Timerfd = "timerfd_create(2)",
     Setpgid = "setpgid(2)",
     Fork = "clone(2)",
+    Wait = "wait4(2)",
     Dup = "dup2(2)",
     FindProgram = "access(2)",
     Open = "open(2)",

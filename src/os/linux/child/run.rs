@@ -9,6 +9,7 @@ use rustix::process::{DumpableBehavior, Gid, Rlimit, Uid};
 
 use super::credentials;
 use super::mounts::Mounts;
+use super::network::{self, NewNetwork};
 use super::ops::{ChildOp, LandlockPath, Program};
 use super::record::{Call, Failure, In, Record};
 use crate::plan::landlock::access::OF_FILES;
@@ -20,6 +21,7 @@ pub(crate) struct Runner<'a> {
     /// Where failures are reported, and from where the launcher's word comes.
     channel: BorrowedFd<'a>,
     mounts: Mounts<'a>,
+    network: NewNetwork,
     /// Which of the program's candidates exists and may be executed.
     found: Option<&'a CStr>,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Runner<'a> {
 impl<'a> Runner<'a> {
     pub(crate) fn new(program: &'a Program, channel: BorrowedFd<'a>) -> Self {
         let mounts = Mounts::new(program.mount_attributes);
-        Self { program, channel, mounts, found: None }
+        Self { program, channel, mounts, network: NewNetwork::default(), found: None }
     }
 
     /// Runs the steps; the first that fails is told to the launcher, and ends this.
@@ -45,6 +47,7 @@ impl<'a> Runner<'a> {
 
     fn step(&mut self, step: &'a ChildOp) -> Result<(), Failure> {
         match step {
+            ChildOp::MapIds(maps) => credentials::map_ids(maps),
             ChildOp::AwaitIdMaps => self.await_word(),
             ChildOp::AwaitInspection => self.await_inspection(),
             ChildOp::NewSession => rustix::process::setsid().in_call(Call::Setsid).map(drop),
@@ -54,7 +57,12 @@ impl<'a> Runner<'a> {
             ChildOp::SetHostname(name) => {
                 rustix::system::sethostname(name).in_call(Call::Sethostname)
             }
-            ChildOp::LoopbackUp => loopback_up(),
+            ChildOp::BeginNetwork => {
+                self.network = NewNetwork::begin(&self.program.stack);
+                Ok(())
+            }
+            ChildOp::JoinNetwork => self.network.join(),
+            ChildOp::LoopbackUp => network::loopback_up(),
             ChildOp::SetNice(nice) => {
                 rustix::process::setpriority_process(None, *nice).in_call(Call::Setpriority)
             }
@@ -246,18 +254,6 @@ fn join_cgroups(files: &[OwnedFd]) -> Result<(), Failure> {
 fn unshare_cgroup() -> Result<(), Failure> {
     // Not by clone's flag: the namespace's root would be the launcher's cgroup.
     sys::clone::unshare_cgroup().in_call(Call::Unshare)
-}
-
-fn loopback_up() -> Result<(), Failure> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType};
-    let socket = rustix::net::socket_with(
-        AddressFamily::INET,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-    .in_call(Call::Socket)?;
-    sys::net::loopback_up(socket.as_fd()).in_call(Call::Loopback)
 }
 
 /// Whether a path is a file that this process may execute.

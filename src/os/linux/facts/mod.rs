@@ -57,6 +57,9 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
     if !facts.mount_attributes.is_usable() {
         facts.mounts = paths::mount_points();
     }
+    if policy.process_limits.nice.is_some() {
+        facts.caller.niceness = niceness();
+    }
     facts.caller.processes = count_processes(policy, &facts);
     facts
 }
@@ -93,8 +96,16 @@ fn caller(effort: Effort) -> Caller {
         capabilities: sets.effective,
         bounding: if effort == Effort::Try { bounding_set() } else { 0 },
         processes: None,
+        niceness: None,
         hard_limits: hard_limits(),
     }
+}
+
+/// `RLIMIT_NICE` counts from 1, which stands for 19, up to 40, which stands for -20.
+fn niceness() -> Option<(i32, i32)> {
+    use rustix::process::{Resource, getpriority_process, getrlimit};
+    let limit = getrlimit(Resource::Nice).current.unwrap_or(40).min(40);
+    Some((getpriority_process(None).ok()?, 20 - i32::try_from(limit).ok()?))
 }
 
 fn bounding_set() -> u64 {

@@ -10,6 +10,7 @@ use super::Effort;
 use crate::plan::facts::{Errno, PathFact};
 use crate::policy::Policy;
 use crate::policy::filesystem::{MountKind, Root};
+use crate::profile::vocabulary::Layer;
 
 pub(super) fn look_at(policy: &Policy, effort: Effort) -> BTreeMap<PathBuf, PathFact> {
     let filesystem = &policy.filesystem;
@@ -17,7 +18,7 @@ pub(super) fn look_at(policy: &Policy, effort: Effort) -> BTreeMap<PathBuf, Path
         MountKind::Bind { source, .. } => Some(source),
         _ => None,
     });
-    let root = match &filesystem.root {
+    let root = match policy.root() {
         Root::Directory(path) => Some(path),
         Root::Host | Root::Minimal => None,
     };
@@ -27,9 +28,32 @@ pub(super) fn look_at(policy: &Policy, effort: Effort) -> BTreeMap<PathBuf, Path
         Effort::Look => [].iter().chain(&[]).chain(&[]),
         Effort::Try => rules.read.iter().chain(&rules.write).chain(&rules.execute),
     };
-    let hidden = filesystem.hide.iter().filter_map(|path| filesystem.on_host(path));
+    let hidden = filesystem.hide.iter().filter_map(|path| policy.on_host(path));
     let all = sources.chain(root).chain(rules).cloned().chain(hidden);
-    all.map(|path| (path.clone(), look(&path))).collect()
+    let mut facts: BTreeMap<_, _> = all.map(|path| (path.clone(), look(&path))).collect();
+    if policy.enforcement.wants(Layer::Filesystem) {
+        for place in
+            filesystem.mounts.iter().filter_map(|mount| policy.place_on_host(&mount.target))
+        {
+            look_for_place(place, &mut facts);
+        }
+    }
+    facts
+}
+
+/// Looks whether there is something to mount on. Behind a link nothing can be said: inside, it may
+/// lead to what is made there.
+fn look_for_place(place: PathBuf, facts: &mut BTreeMap<PathBuf, PathFact>) {
+    if facts.contains_key(&place) {
+        return;
+    }
+    let fact = look(&place);
+    let is_missing = matches!(fact, PathFact::Missing(_));
+    let above =
+        || place.ancestors().skip(1).find_map(|path| Some((path, path.canonicalize().ok()?)));
+    if !is_missing || above().is_some_and(|(path, real)| path == real) {
+        facts.insert(place, fact);
+    }
 }
 
 fn look(path: &Path) -> PathFact {

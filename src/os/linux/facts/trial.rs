@@ -5,7 +5,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::blockers;
-use crate::os::linux::child::mounts_trial;
+use crate::os::linux::child::ops::IdMaps;
+use crate::os::linux::child::record::{Record, SIZE};
+use crate::os::linux::child::{map_ids, mounts_trial};
+use crate::os::linux::explain::map_file;
 use crate::os::linux::idmap;
 use crate::plan::facts::{Cause, HostFacts, Support};
 use crate::plan::step::{IdMap, Ids};
@@ -104,15 +107,41 @@ fn try_each(facts: &mut HostFacts, privileged: bool, together: Errno) {
 
 /// Makes a user namespace and maps it: some security modules allow the one and not the other.
 fn own_user_namespace(ids: Ids) -> Result<(), Cause> {
-    let (wait, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+    let (results, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(blockers::user_namespace)?;
-    let pid = idmap::clone_waiting(&wait).map_err(blockers::user_namespace)?;
-    let map = IdMap { inside: ids, outside: ids, keep_setgroups: false };
-    let written = idmap::write(pid, &map);
-    // End of file lets the process go.
-    drop(go);
-    let _ = reap(Wait::For(pid));
-    written.map_err(|error| blockers::id_map(error.file, Errno::from_raw_os_error(error.errno)))
+    let maps = own_maps(ids);
+    let cloned = clone_and_run(flags::NEWUSER, None, || {
+        map(&maps, &tell);
+    })
+    .map_err(blockers::user_namespace)?;
+    drop(tell);
+    let mut bytes = [0_u8; SIZE];
+    let read = rustix::io::read(&results, &mut bytes);
+    let _ = reap(Wait::For(cloned.pid));
+    match read.ok().and_then(|count| not_mapped(bytes.get(..count)?)) {
+        Some((file, errno)) => Err(blockers::id_map(file, errno)),
+        None => Ok(()),
+    }
+}
+
+/// The maps of a user namespace in which the caller is who it is outside.
+fn own_maps(ids: Ids) -> IdMaps {
+    idmap::texts(&IdMap { inside: ids, outside: ids, keep_setgroups: false })
+}
+
+/// Writes the maps, as a launch does it; why it can't goes through `tell`.
+fn map(maps: &IdMaps, tell: &OwnedFd) -> bool {
+    let Err(failure) = map_ids(maps) else { return true };
+    let _ = rustix::io::write(tell, &Record::Failed { step: 0, failure }.to_bytes());
+    false
+}
+
+/// What [`map`] has told, if it has.
+fn not_mapped(bytes: &[u8]) -> Option<(&'static str, Errno)> {
+    match Record::from_bytes(bytes)? {
+        Record::Failed { failure, .. } => Some((map_file(failure.call)?, failure.errno)),
+        _ => None,
+    }
 }
 
 fn alone(flags: u64) -> Result<(), Errno> {
@@ -141,30 +170,23 @@ struct Results {
 const RESULT_BYTES: usize = 16;
 
 fn run(privileged: bool, ids: Ids) -> Outcome {
-    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
-    let (Ok((wait, go)), Ok((results, tell))) = (pipe(), pipe()) else {
-        return Outcome::NotTried;
-    };
+    let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    let Ok((results, tell)) = pipe else { return Outcome::NotTried };
     let others = OTHERS.iter().fold(0, |flags, (_, flag)| flags | flag);
     let wanted = if privileged { others } else { others | flags::NEWUSER };
-    let cloned = clone_and_run(wanted, None, || child(&wait, &tell));
+    let maps = (!privileged).then(|| own_maps(ids));
+    let cloned = clone_and_run(wanted, None, || child(maps.as_ref(), &tell));
     let pid = match cloned {
         Ok(cloned) => cloned.pid,
         Err(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => return Outcome::NotTried,
         Err(errno) => return Outcome::NotCloned(errno),
     };
     drop(tell);
-    let map = IdMap { inside: ids, outside: ids, keep_setgroups: false };
-    let mapped = if privileged { Ok(()) } else { idmap::write(pid, &map) };
-    if mapped.is_ok() {
-        let _ = rustix::io::write(&go, b"g");
-    }
-    drop(go);
-    let mut bytes = [0_u8; RESULT_BYTES];
+    let mut bytes = [0_u8; SIZE];
     let read = rustix::io::read(&results, &mut bytes);
     let _ = reap(Wait::For(pid));
-    if let Err(error) = mapped {
-        return Outcome::NotMapped(error.file, Errno::from_raw_os_error(error.errno));
+    if let Some((file, errno)) = not_mapped(&bytes[..read.unwrap_or(0)]) {
+        return Outcome::NotMapped(file, errno);
     }
     let result = |at: usize| {
         let number = i32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
@@ -182,10 +204,9 @@ fn run(privileged: bool, ids: Ids) -> Outcome {
 }
 
 /// Runs in the new namespaces: nothing is allocated here.
-fn child(wait: &OwnedFd, tell: &OwnedFd) {
-    let mut kept = [wait.as_raw_fd(), tell.as_raw_fd()];
-    kept.sort_unstable();
-    if close_all_but(&kept).is_err() || rustix::io::read(wait, &mut [0_u8; 1]) != Ok(1) {
+fn child(maps: Option<&IdMaps>, tell: &OwnedFd) {
+    let own = close_all_but(&[tell.as_raw_fd()]).is_ok();
+    if !own || maps.is_some_and(|maps| !map(maps, tell)) {
         return;
     }
     let number = |result: Result<(), Errno>| result.err().map_or(0, Errno::raw_os_error);

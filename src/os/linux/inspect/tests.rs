@@ -13,6 +13,7 @@ fn plan(steps: Vec<Step>) -> Plan {
         steps,
         expected: Expected::default(),
         supervision: Supervision {
+            cpu_time: None,
             wall_time: None,
             grace: std::time::Duration::ZERO,
             pid_namespace: true,
