@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sys::clone::Stack;
@@ -101,7 +102,7 @@ pub(crate) enum ChildOp {
     ReadBack(Box<Credentials>),
     /// Tells the launcher to look from outside, and waits for its word.
     AwaitInspection,
-    Seccomp(Vec<Instruction>),
+    Seccomp(Arc<Vec<Instruction>>),
     Exec,
 }
 
