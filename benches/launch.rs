@@ -1,5 +1,6 @@
 //! What a launch costs: a static program that does nothing, run at each level, as a plain child
-//! process, and by bubblewrap with the same view of the file system.
+//! process, by bubblewrap with the same view of the file system, and by `floor.c`, which makes the
+//! same kernel calls as a launch of all layers and does little else.
 //!
 //! `cargo bench --bench launch [-- PAIRS]`, best as root: then both as root and as an unprivileged
 //! user. Programs that are compared take turns in one run, as what else the machine does changes
@@ -107,16 +108,16 @@ fn compare(title: &str, mut ways: Vec<Way>, user: Option<u32>, directory: &Path,
     }
 }
 
-/// Builds the program that does nothing.
-fn build_noop(directory: &Path) -> Option<PathBuf> {
-    let (source, program) = (directory.join("noop.c"), directory.join("noop"));
-    std::fs::write(&source, "int main(void) { return 0; }\n").ok()?;
+/// Builds a static C program.
+fn build(directory: &Path, name: &str, text: &str) -> Option<PathBuf> {
+    let (source, program) = (directory.join(name).with_extension("c"), directory.join(name));
+    std::fs::write(&source, text).ok()?;
     let built =
         Command::new("gcc").args(["-static", "-O2", "-o"]).arg(&program).arg(&source).status();
     match built {
         Ok(status) if status.success() => Some(program),
         other => {
-            println!("SKIP: gcc can't build a static program here: {other:?}");
+            println!("SKIP: gcc can't build the static program {name} here: {other:?}");
             None
         }
     }
@@ -174,7 +175,9 @@ fn main() {
     // `cargo bench` hands on a `--bench` of its own.
     let rounds = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(200);
     let Some(place) = Place::new() else { return };
-    let Some(program) = build_noop(&place.0) else { return };
+    let noop = "int main(void) { return 0; }\n";
+    let Some(program) = build(&place.0, "noop", noop) else { return };
+    let floor = build(&place.0, "floor", include_str!("floor.c"));
     // Copied to where every user can reach it.
     let binary = place.0.join("ringfence");
     std::fs::copy(env!("CARGO_BIN_EXE_ringfence"), &binary).expect("a copy of the binary");
@@ -194,7 +197,13 @@ fn main() {
         if has_bwrap {
             pair.push(bubblewrap(&place.0, &program));
         }
-        compare(&format!("As {who}, beside bubblewrap"), pair, user, &place.0, rounds);
+        if let Some(floor) = &floor {
+            let path = |words: &[&Path]| words.iter().map(OsString::from).collect::<Vec<_>>();
+            pair.push(Way::new("floor", path(&[floor, &place.0, &program])));
+            let beside = [floor, Path::new("-b"), &place.0, &program];
+            pair.push(Way::new("floor, network made beside", path(&beside)));
+        }
+        compare(&format!("As {who}, beside others"), pair, user, &place.0, rounds);
         let program_text = program.display().to_string();
         let mut ways = vec![Way::new("fork and exec", [program_text.as_str()])];
         ways.push(Way::new("ringfence --version", [binary.as_os_str(), "--version".as_ref()]));

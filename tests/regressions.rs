@@ -137,3 +137,23 @@ fn a_command_s_name_cannot_forge_a_line_of_ringfence_s() {
         assert_eq!(run.stderr().lines().count(), 1, "{caller:?}: {run:?}");
     }
 }
+
+#[test]
+fn the_launchers_options_are_not_to_be_read_inside() {
+    for caller in callers() {
+        for level in support::LEVELS {
+            let workspace = Workspace::new(caller);
+            let secret = workspace.write("home/a-telling-name/file", "");
+            let hide = secret.to_str().unwrap();
+            // The parent is init, whichever number it has.
+            let script = "tr '\\0' ' ' < /proc/$PPID/cmdline";
+            let mut options = vec!["-q", "-l", level, "--set", "process.hostname=a-telling-name"];
+            if level == "containerized" {
+                options.extend(["--ro", hide]);
+            }
+            let run = workspace.shell(&options, script);
+            assert!(run.stdout().starts_with("ringfence-init"), "{caller:?} {level}: {run:?}");
+            assert!(!run.stdout().contains("telling"), "{caller:?} {level}: {run:?}");
+        }
+    }
+}

@@ -24,8 +24,9 @@ mod condition;
 pub mod groups;
 mod resolve;
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::policy::arch::{self, Arch};
 pub use crate::profile::vocabulary::SeccompAction;
@@ -90,8 +91,11 @@ pub struct SeccompPolicy {
     guarded: &'static str,
     /// Whether nothing was changed in what the statement comes to.
     as_stated: bool,
-    /// Complete: every name of every architecture. Worked out at the first question.
-    calls: OnceLock<BTreeMap<&'static str, Treatment>>,
+    /// Complete: every name of every architecture. Worked out at the first question, once for all
+    /// clones.
+    calls: Arc<OnceLock<BTreeMap<&'static str, Treatment>>>,
+    /// What somebody made of it.
+    made: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
 }
 
 impl PartialEq for SeccompPolicy {
@@ -110,7 +114,7 @@ impl SeccompPolicy {
     /// It stands in where a command shares a terminal with its caller and the seccomp layer is
     /// off.
     #[must_use]
-    pub const fn guard() -> Self {
+    pub fn guard() -> Self {
         Self::guarding("@terminal-injection")
     }
 
@@ -120,12 +124,35 @@ impl SeccompPolicy {
     /// It stands in where the command makes files that belong to somebody else outside, and the
     /// seccomp layer is off.
     #[must_use]
-    pub const fn setid_guard() -> Self {
+    pub fn setid_guard() -> Self {
         Self::guarding("@setid-files")
     }
 
-    const fn guarding(group: &'static str) -> Self {
-        Self { statement: None, guarded: group, as_stated: true, calls: OnceLock::new() }
+    fn guarding(group: &'static str) -> Self {
+        Self::new(None, group)
+    }
+
+    fn new(statement: Option<resolve::Statement>, guarded: &'static str) -> Self {
+        let (calls, made) = (Arc::default(), Arc::default());
+        Self { statement, guarded, as_stated: true, calls, made }
+    }
+
+    /// What was made of this policy before, or now: one thing, for it and all clones, so that what
+    /// is planned once and run often is worked out once.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn once<T: Any + Send + Sync, E>(
+        &self,
+        make: impl FnOnce() -> Result<Arc<T>, E>,
+    ) -> Result<Arc<T>, E> {
+        if let Some(made) = self.made.get().and_then(|made| made.downcast_ref::<Arc<T>>()) {
+            return Ok(Arc::clone(made));
+        }
+        let made = make()?;
+        // Another thread may have been quicker; both have made the same.
+        let _ = self.made.set(Box::new(Arc::clone(&made)));
+        Ok(made)
     }
 
     fn calls(&self) -> &BTreeMap<&'static str, Treatment> {
@@ -157,7 +184,8 @@ impl SeccompPolicy {
         if let Some(socket) = calls.get_mut("socket") {
             socket.rules.insert(0, Rule { conditions, action });
         }
-        self.calls = OnceLock::from(calls);
+        self.calls = Arc::new(OnceLock::from(calls));
+        self.made = Arc::default();
         self.as_stated = false;
         self
     }

@@ -4,6 +4,7 @@
 //! lock, so that all may be called between clone and exec. Each returns the kernel's `errno`.
 #![allow(unsafe_code, reason = "this is the one room for it; every block says why it is sound")]
 
+pub(crate) mod arguments;
 pub(crate) mod clone;
 pub(crate) mod exec;
 pub(crate) mod landlock;

@@ -21,11 +21,13 @@ use crate::plan::step::{Bind, LandlockRules, NewRoot, Step, Tmpfs};
 use crate::plan::{Expected, Plan};
 use crate::policy::arch::Arch;
 use crate::policy::limits::TreeLimits;
+use crate::policy::seccomp::SeccompPolicy;
 use crate::profile::vocabulary::{Layer, Stdin};
 use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
 use crate::sys::landlock::RulesetAttributes;
 use crate::sys::mount::attribute;
+use crate::sys::seccomp::Instruction;
 
 /// What to run, and what it gets from this run alone.
 #[derive(Debug, Default)]
@@ -409,16 +411,16 @@ fn close_descriptors(kept: &[u32], list: &mut Vec<ChildOp>) -> Result<(), Proble
     Ok(())
 }
 
-fn filter(policy: &crate::policy::seccomp::SeccompPolicy) -> Result<ChildOp, Problem> {
+fn filter(policy: &SeccompPolicy) -> Result<ChildOp, Problem> {
+    policy.once(|| compiled(policy)).map(ChildOp::Seccomp)
+}
+
+fn compiled(policy: &SeccompPolicy) -> Result<Arc<Vec<Instruction>>, Problem> {
     let arch = Arch::current().ok_or("no table of system calls for this architecture")?;
     let program = seccomp::program(policy, arch).map_err(|error| error.to_string())?;
-    let instructions = program.instructions().iter().map(|i| crate::sys::seccomp::Instruction {
-        code: i.code,
-        jt: i.jt,
-        jf: i.jf,
-        k: i.k,
-    });
-    Ok(ChildOp::Seccomp(instructions.collect()))
+    let instruction =
+        |i: &seccomp::Instruction| Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k };
+    Ok(Arc::new(program.instructions().iter().map(instruction).collect()))
 }
 
 fn credentials(expected: &Expected) -> Credentials {

@@ -1,7 +1,6 @@
 //! From the `seccomp` section of a profile to a policy.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
 use super::condition::{Condition, Test, Width};
 use super::groups::{self, ENOSYS, EPERM, Guard, Use};
@@ -43,12 +42,7 @@ impl SeccompPolicy {
             rules,
             default: default.value,
         };
-        Ok(Self {
-            statement: Some(statement),
-            guarded: "",
-            as_stated: true,
-            calls: OnceLock::new(),
-        })
+        Ok(Self::new(Some(statement), ""))
     }
 }
 

@@ -73,6 +73,8 @@ fn start(program: &Program, channels: &Channels) -> Result<Born, ()> {
     // The caller may ignore SIGCHLD, and then nobody could be waited for; the command inherits
     // this clean state.
     sys::signal::reset_dispositions().map_err(|errno| fail(channels, Call::Sigaction, errno))?;
+    // Options name the host's files, and may hold what the command isn't to know.
+    sys::arguments::hide(b"ringfence-init");
     let account = account::open();
     let mut runner = Runner::new(program, channels.init.as_fd());
     runner.run(&program.init)?;

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
@@ -98,7 +99,7 @@ pub(crate) enum ChildOp {
     ReadBack(Box<Credentials>),
     /// Tells the launcher to look from outside, and waits for its word.
     AwaitInspection,
-    Seccomp(Vec<Instruction>),
+    Seccomp(Arc<Vec<Instruction>>),
     Exec,
 }
 
