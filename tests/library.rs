@@ -356,3 +356,11 @@ fn usage_grows_while_a_command_runs_with_a_cgroup_or_without() {
         assert_eq!(child.usage(), total);
     }
 }
+#[test]
+fn a_time_limit_ends_a_command_that_nobody_waits_for() {
+    let sandbox = sandbox("default");
+    let mut command = sandbox.command("sleep");
+    let mut child = command.arg("60").wall_time(Duration::from_millis(50)).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(child.try_wait().unwrap().map(|outcome| outcome.ending), Some(Ending::TimedOut));
+}

@@ -158,12 +158,16 @@ impl Workspace {
     /// A call of ringfence by the caller, in the project directory.
     pub fn ringfence<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Ringfence {
         let mut command = Command::new(binary());
+        let arguments: Vec<I> = arguments.into_iter().collect();
+        // By this an init is found again: see `tree::marked`.
+        let copy = arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(OsStr::new(" "));
         command
             .args(arguments)
             .current_dir(self.project())
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
             .env("HOME", self.home())
+            .env("RINGFENCE_TEST_ARGUMENTS", copy)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
