@@ -177,7 +177,7 @@ fn nothing_survives_an_init_killed_from_outside() {
             let script = format!("setsid ./tree deaf {mark} & exec ./tree deaf {mark}");
             let words = ["run", "-q", "-l", level, "--", "sh", "-c", &script];
             let child = workspace.ringfence(words).command.spawn().unwrap();
-            let both = || marked(&mark).iter().filter(|it| it.contains("/tree deaf")).count() >= 4;
+            let both = || marked(&mark).iter().filter(|it| it.contains("/tree deaf")).count() >= 3;
             wait_until("the command and its child", both);
             let path = format!("/proc/{0}/task/{0}/children", child.id());
             let init = std::fs::read_to_string(path).unwrap();
