@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use super::child::ops::{
     ChildOp, Credentials, ExpectedCapabilities, LandlockPath, Place, Program, TmpfsOptions,
 };
+use super::facts::load::processor_is_idle;
 use super::private::PrivateDirectories;
 use super::{idmap, seccomp};
 use crate::error::LaunchError;
@@ -216,7 +217,9 @@ fn translate(
             groups.iter().map(|group| rustix::process::Gid::from_raw(*group)).collect(),
         ),
         Step::SetHostname(name) => ChildOp::SetHostname(name.as_bytes().to_vec()),
-        Step::BeginNetwork => ChildOp::BeginNetwork,
+        Step::BeginNetwork if processor_is_idle() => ChildOp::BeginNetwork,
+        // Joining it makes it then.
+        Step::BeginNetwork => return Ok(()),
         Step::JoinNetwork => ChildOp::JoinNetwork,
         Step::LoopbackUp => ChildOp::LoopbackUp,
         Step::DropBoundingSet(kept) => ChildOp::DropBoundingSet(*kept),
