@@ -288,6 +288,38 @@ impl Child {
         Ok(())
     }
 
+    /// Stops every process of the tree (`SIGSTOP`), until [`Child::resume`]. The time limit goes on.
+    /// Returns when the command has stopped. Without a pid namespace, processes that have left the
+    /// command's process group aren't stopped.
+    ///
+    /// # Errors
+    /// [`Error::Ended`]: it has ended already, or meanwhile.
+    pub fn stop(&mut self) -> Result<(), Error> {
+        self.change(true)
+    }
+
+    /// Has a tree go on that was stopped (`SIGCONT`). Returns when the command goes on.
+    ///
+    /// # Errors
+    /// As [`Child::stop`].
+    pub fn resume(&mut self) -> Result<(), Error> {
+        self.change(false)
+    }
+
+    fn change(&mut self, stop: bool) -> Result<(), Error> {
+        self.while_it_runs()?;
+        if self.running.stopped().is_some() == stop {
+            return Ok(());
+        }
+        self.running.stop(stop);
+        while self.running.stopped().is_some() != stop {
+            if self.turn(&mut [], None)?.is_some() {
+                return Err(Error::Ended);
+            }
+        }
+        Ok(())
+    }
+
     /// Asks the command to end (`SIGTERM`); after the profile's `process.grace`, the whole tree is
     /// killed.
     ///

@@ -283,6 +283,12 @@ impl Running {
         self.signal_to(signal, Recipient::Process);
     }
 
+    /// Stops every process, or has it go on; without a pid namespace, those of the command's group.
+    pub(crate) fn stop(&self, stopped: bool) {
+        let number = if stopped { libc::SIGSTOP } else { libc::SIGCONT };
+        self.signal_to(number, Recipient::Tree);
+    }
+
     pub(super) fn signal_to(&self, number: i32, to: Recipient) {
         self.request(Request::Signal { number, to });
     }

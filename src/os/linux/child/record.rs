@@ -196,6 +196,12 @@ pub(crate) enum Recipient {
     Process,
     /// The command's process group, as by a key of the terminal.
     Group,
+    /// Every process of the sandbox, where it has a pid namespace; else the group.
+    Tree,
+}
+
+impl Recipient {
+    const ALL: [Self; 3] = [Self::Process, Self::Group, Self::Tree];
 }
 
 /// What the launcher asks of init.
@@ -214,14 +220,14 @@ impl Request {
             Self::Terminate { to } => (2, to, 0),
         };
         let [a, b, c, d] = number.to_ne_bytes();
-        [kind, u8::from(to == Recipient::Group), 0, 0, a, b, c, d]
+        [kind, to as u8, 0, 0, a, b, c, d]
     }
 
     /// The request in these bytes; `None` if they aren't one.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let [kind, group, _, _, a, b, c, d] = *<&[u8; REQUEST_SIZE]>::try_from(bytes).ok()?;
+        let [kind, to, _, _, a, b, c, d] = *<&[u8; REQUEST_SIZE]>::try_from(bytes).ok()?;
         let number = i32::from_ne_bytes([a, b, c, d]);
-        let to = if group == 0 { Recipient::Process } else { Recipient::Group };
+        let to = *Recipient::ALL.get(usize::from(to))?;
         match kind {
             1 => Some(Self::Signal { number, to }),
             2 => Some(Self::Terminate { to }),
@@ -255,7 +261,7 @@ mod tests {
 
     #[test]
     fn every_request_survives_the_wire() {
-        for to in [Recipient::Process, Recipient::Group] {
+        for to in Recipient::ALL {
             for request in [Request::Signal { number: 64, to }, Request::Terminate { to }] {
                 assert_eq!(Request::from_bytes(&request.to_bytes()), Some(request));
             }

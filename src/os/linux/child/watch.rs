@@ -185,9 +185,14 @@ impl Watch<'_> {
     }
 
     fn signal(&self, number: i32, to: Recipient) {
-        let group = to == Recipient::Group && self.program.own_group;
+        let whom = match to {
+            // Init itself is left out (`kill(2)`).
+            Recipient::Tree if self.program.pid_namespace => -1,
+            Recipient::Tree | Recipient::Group if self.program.own_group => -self.target,
+            _ => self.target,
+        };
         // The command may be gone already; then nobody is left to be told.
-        let _ = sys::signal::kill(if group { -self.target } else { self.target }, number);
+        let _ = sys::signal::kill(whom, number);
     }
 
     /// A second request doesn't prolong the grace.
