@@ -14,7 +14,7 @@ pub(crate) use linux::{
 };
 
 #[cfg(all(target_os = "linux", feature = "tokio"))]
-pub(crate) use linux::watch;
+pub(crate) use linux::{timer, watch};
 
 #[cfg(target_os = "linux")]
 pub use linux::{Effort, Happened};

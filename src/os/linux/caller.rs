@@ -105,3 +105,27 @@ pub(crate) fn clocks() -> (std::time::Duration, std::time::Duration) {
     };
     (read(ClockId::Realtime), read(ClockId::Monotonic))
 }
+
+/// A descriptor that becomes readable after a time (`timerfd_create(2)`, `CLOCK_MONOTONIC`).
+///
+/// # Errors
+/// As the call.
+#[cfg(feature = "tokio")]
+pub(crate) fn timer(after: std::time::Duration) -> std::io::Result<std::os::fd::OwnedFd> {
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    let timer =
+        timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+    // Zero would mean never.
+    let after = after.max(std::time::Duration::from_nanos(1));
+    let it_value = Timespec {
+        tv_sec: i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(after.subsec_nanos()),
+    };
+    let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let value = Itimerspec { it_interval, it_value };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &value)?;
+    Ok(timer)
+}

@@ -36,6 +36,8 @@ pub(crate) use trusted::{Unopened, open as open_by_steps};
 
 #[cfg(feature = "tokio")]
 pub(crate) use crate::sys::reactor::watch;
+#[cfg(feature = "tokio")]
+pub(crate) use caller::timer;
 
 use crate::report::HeldLimit;
 

@@ -327,22 +327,23 @@ impl Running {
         Ok(self.ended)
     }
 
+    /// When [`Self::turn`] has something to do, whatever else happens.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let patience = match self.patience {
+            Patience::Endless => None,
+            Patience::KillAt(at) | Patience::KillWithoutInitAt(at) => Some(at),
+        };
+        patience.into_iter().chain(self.budget.as_ref().map(Budget::look_at)).min()
+    }
+
     fn sleep(
         &self,
         others: &mut [Other<'_>],
         timeout: Option<Duration>,
     ) -> Result<Woken, LaunchError> {
-        let now = Instant::now();
-        let due = match self.patience {
-            Patience::Endless => None,
-            Patience::KillAt(at) | Patience::KillWithoutInitAt(at) => {
-                Some(at.saturating_duration_since(now))
-            }
-        };
-        let look =
-            self.budget.as_ref().map(|budget| budget.look_at().saturating_duration_since(now));
+        let due = self.due().map(|at| at.saturating_duration_since(Instant::now()));
         // The timeout is counted by the monotonic clock, which steps of the time don't move.
-        let timeout = timeout.into_iter().chain(due).chain(look).min().map(timespec);
+        let timeout = timeout.into_iter().chain(due).min().map(timespec);
         // A channel that has ended would wake this up for ever.
         let told = self.told_pending.then_some(&self.tree.channel);
         let own = [Some(&self.tree.pidfd), told, self.exec_channel.as_ref()];
