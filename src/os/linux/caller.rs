@@ -1,7 +1,9 @@
 //! Who calls, and what that user has to be careful of.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+
+use rustix::io::Errno;
 
 use crate::sys::signal::{SignalSet, kill, reset_disposition, set_mask};
 
@@ -27,15 +29,30 @@ pub(crate) fn is_setuid() -> bool {
 ///
 /// # Errors
 /// It isn't open, or not for writing.
-pub(crate) fn duplicate_descriptor(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+pub(crate) fn duplicate_descriptor(number: u32) -> std::io::Result<OwnedFd> {
     use rustix::fs::OFlags;
-    let number = i32::try_from(number).map_err(|_| rustix::io::Errno::BADF)?;
+    let number = i32::try_from(number).map_err(|_| Errno::BADF)?;
     let copy = crate::sys::exec::duplicate(number)?;
     let flags = rustix::fs::fcntl_getfl(&copy)?;
     if flags & OFlags::RWMODE == OFlags::RDONLY {
-        return Err(rustix::io::Errno::BADF.into());
+        return Err(Errno::BADF.into());
     }
     Ok(copy)
+}
+
+/// A copy of a descriptor that this program was started with. One of its own isn't taken, be it that
+/// it has the number by chance.
+///
+/// # Errors
+/// It isn't open.
+pub(crate) fn copy_inherited(number: u32) -> std::io::Result<OwnedFd> {
+    let number = i32::try_from(number).map_err(|_| Errno::BADF)?;
+    let copy = crate::sys::exec::duplicate(number)?;
+    // What this program opens is closed on exec, and what survived exec isn't.
+    match crate::sys::exec::is_closed_on_exec(number)? {
+        true => Err(Errno::BADF.into()),
+        false => Ok(copy),
+    }
 }
 
 /// The first of some descriptors that is a directory, or a mere reference to a file (`O_PATH`):
