@@ -168,6 +168,19 @@ impl fmt::Display for Ending {
 }
 
 impl Ending {
+    /// The signal that ended the command, which the launcher dies of too: who waits for it sees
+    /// what it would see of the command. A shell makes 128 and the number of it.
+    #[must_use]
+    pub fn signal(&self) -> Option<u8> {
+        match self {
+            Self::Signaled { signal }
+            | Self::Limit { signal, .. }
+            | Self::Denied { signal, .. } => Some(*signal),
+            Self::Killed => Some(9),
+            _ => None,
+        }
+    }
+
     /// What the launcher exits with, a launcher's error aside.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

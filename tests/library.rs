@@ -359,3 +359,71 @@ fn usage_grows_while_a_command_runs_with_a_cgroup_or_without() {
         assert_eq!(child.usage(), total);
     }
 }
+#[test]
+fn a_time_limit_ends_a_command_that_nobody_waits_for() {
+    let sandbox = sandbox("default");
+    let mut command = sandbox.command("sleep");
+    let mut child = command.arg("60").wall_time(Duration::from_millis(50)).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(child.try_wait().unwrap().map(|outcome| outcome.ending), Some(Ending::TimedOut));
+}
+
+#[test]
+fn a_stopped_tree_stands_still_until_it_is_resumed() {
+    // Both the command and a child that has left its group count in a file each.
+    let count = "while :; do n=$((n + 1)); echo $n > /tmp/$1; done";
+    let script = format!(
+        "setsid sh -c '{count}' sh far & (sh -c '{count}' sh near) & \
+         while read line; do cat /tmp/far /tmp/near | tr '\\n' ' '; echo; done"
+    );
+    for profile in ["default", "untrusted"] {
+        let sandbox = sandbox(profile);
+        let mut command = sandbox.command("sh");
+        command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::thread::sleep(Duration::from_millis(100));
+        child.stop().unwrap();
+        assert_eq!(child.state().unwrap(), State::Stopped { signal: 19 });
+        child.stop().unwrap(); // It is so already.
+        let before = cpu_of(&child);
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(cpu_of(&child), before, "{profile}");
+        child.resume().unwrap();
+        assert_eq!(child.state().unwrap(), State::Running);
+        // A file that is being written may be empty for a moment.
+        let mut ask = || -> Vec<u64> {
+            let mut numbers = Vec::new();
+            while numbers.len() < 2 {
+                let mut line = String::new();
+                input.write_all(b"\n").unwrap();
+                std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+                numbers = line.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+            }
+            numbers
+        };
+        let first = ask();
+        std::thread::sleep(Duration::from_millis(100));
+        let second = ask();
+        let grown = first.iter().zip(&second).all(|(before, after)| after > before);
+        assert!(grown && second.len() == 2, "{profile}: {first:?} {second:?}");
+        child.stop().unwrap();
+        child.kill();
+        assert_eq!(child.wait().unwrap().ending, Ending::Killed);
+    }
+}
+
+/// Processor time that every process of the command's pid namespace has used, in ticks.
+fn cpu_of(child: &ringfence::Child) -> u64 {
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let own = namespace(&child.id().to_string());
+    let ticks = |pid: String| -> Option<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        Some(fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?)
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    pids.filter(|pid| own.is_some() && namespace(pid) == own).filter_map(ticks).sum()
+}

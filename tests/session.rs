@@ -59,7 +59,7 @@ fn an_interrupt_ends_a_command_that_does_not_care() {
         let mut child = start(workspace, &terminal, options, "echo ready; exec sleep 60");
         terminal.wait_for("ready");
         terminal.type_in("\x03");
-        assert_eq!(child.wait().unwrap().code(), Some(128 + 2), "{place}: {}", terminal.shown);
+        assert_eq!(support::code(child.wait().unwrap()), 128 + 2, "{place}: {}", terminal.shown);
     });
 }
 
@@ -79,7 +79,7 @@ fn nothing_can_be_typed_into_the_caller_s_terminal() {
 #[test]
 fn by_itself_the_command_has_a_session_of_its_own() {
     let script = "read pid name state parent group session tty rest < /proc/$$/stat
-        echo terminal: $((tty != 0)) leader: $((session == pid)); exec ./inject";
+        echo terminal: $((tty != 0)) of init: $((session == parent)); exec ./inject";
     for caller in callers() {
         for level in LEVELS {
             let workspace = Workspace::new(caller);
@@ -89,7 +89,7 @@ fn by_itself_the_command_has_a_session_of_its_own() {
             child.wait().unwrap();
             terminal.drain();
             let shown = &terminal.shown;
-            assert!(shown.contains("terminal: 0 leader: 1"), "{caller:?} {level}: {shown:?}");
+            assert!(shown.contains("terminal: 0 of init: 1"), "{caller:?} {level}: {shown:?}");
             assert!(shown.contains("TIOCSTI: EPERM"), "{caller:?} {level}: {shown:?}");
         }
     }

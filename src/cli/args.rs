@@ -10,7 +10,7 @@ use super::quick;
 /// What the exit status says.
 const EXIT_STATUS: &str = "\
 Exit status of run:
-  the command's own, or 128+N when signal N ended it
+  the command's own; where signal N ended it, ringfence dies of the same: 128+N in a shell
   124  the wall-clock limit was reached
   125  ringfence failed or refused; nothing was run
   126  the command was found, but can't be executed

@@ -48,6 +48,11 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             render::line(&format!("the run itself: {}", report.ending));
         }
     }
+    if let Some(signal) = report.ending.signal() {
+        // As `timeout(1)` does it: a shell that runs a loop ends it when Ctrl-C has ended its
+        // command, but not when the command has exited with 130.
+        crate::os::die_of(signal);
+    }
     report.exit_code
 }
 

@@ -17,7 +17,9 @@ use crate::report::{Ending, HeldLimit, Outcome, Usage};
 /// A command that was started in a [`Sandbox`](crate::Sandbox), shaped as [`std::process::Child`].
 ///
 /// It stands for the whole tree of processes. **Dropping it kills and reaps the tree**; to let it
-/// go on unattended, see [`Child::detach`]. Limits hold whether somebody waits or not.
+/// go on unattended, see [`Child::detach`]. Limits hold whether somebody waits or not; but for the
+/// processor time of the whole tree, which is looked at by who waits: each process's own is always
+/// limited.
 ///
 /// As a descriptor ([`AsFd`]) it is a pidfd (`pidfd_open(2)`) that becomes readable when the whole
 /// tree has ended, for any event loop; [`Child::try_wait`] then has the outcome.
@@ -309,6 +311,44 @@ impl Child {
     pub fn signal(&mut self, signal: Signal) -> Result<(), Error> {
         self.while_it_runs()?;
         self.running.signal(signal.0);
+        Ok(())
+    }
+
+    /// Stops every process of the tree (`SIGSTOP`), until [`Child::resume`]. The time limit goes on.
+    /// Returns when the command has stopped. Without a pid namespace, processes that have left the
+    /// command's process group aren't stopped.
+    ///
+    /// # Errors
+    /// [`Error::Ended`]: it has ended already, or meanwhile.
+    pub fn stop(&mut self) -> Result<(), Error> {
+        self.change(true)
+    }
+
+    /// Has a tree go on that was stopped (`SIGCONT`). Returns when the command goes on.
+    ///
+    /// # Errors
+    /// As [`Child::stop`].
+    pub fn resume(&mut self) -> Result<(), Error> {
+        self.change(false)
+    }
+
+    /// When something has to be done for it, whatever else happens.
+    #[cfg(feature = "tokio")]
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.running.due()
+    }
+
+    fn change(&mut self, stop: bool) -> Result<(), Error> {
+        self.while_it_runs()?;
+        if self.running.stopped().is_some() == stop {
+            return Ok(());
+        }
+        self.running.stop(stop);
+        while self.running.stopped().is_some() != stop {
+            if self.turn(&mut [], None)?.is_some() {
+                return Err(Error::Ended);
+            }
+        }
         Ok(())
     }
 

@@ -223,7 +223,7 @@ impl<'a> Builder<'a> {
             self.off(layer);
             return self.guard_shared_terminal();
         }
-        self.steps.extend([Step::NewSession, Step::TargetSession]);
+        self.steps.extend([Step::NewSession, Step::TargetGroup]);
         // CAP_SYS_ADMIN over the terminal's namespace passes the kernel's check that a process
         // only types into its own controlling terminal, so a filter has to forbid the request.
         if !self.facts.caller.has(identity::CAP_SYS_ADMIN) || self.is_enforced(Layer::Seccomp) {

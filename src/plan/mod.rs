@@ -3,6 +3,7 @@
 //! Planning decides: every layer that is replaced or left out is chosen here and visible in the
 //! plan. It is a pure function; it runs nothing, and needs no rights.
 
+mod binds;
 mod build;
 pub mod explain;
 pub mod facts;

@@ -53,7 +53,7 @@ const fn rank(step: &Step) -> u8 {
         Step::NoNewPrivs => 45,
         Step::StartTarget => 50,
         // In the process that becomes the command.
-        Step::TargetSession => 60,
+        Step::TargetGroup => 60,
         Step::Stdio(_) => 61,
         Step::SetUmask(_) => 62,
         // As the sandboxed user, so that its permissions decide.

@@ -98,8 +98,10 @@ pub enum Step {
     NoNewPrivs,
     /// Starts the process that becomes the command; init goes on as its supervisor inside.
     StartTarget,
-    /// Makes that process the leader of a session.
-    TargetSession,
+    /// Puts that process into a process group of its own, in init's session. Not into a session of
+    /// its own: with its parent in another session, its group would be an orphan, which the kernel
+    /// doesn't let a terminal stop.
+    TargetGroup,
     /// Arranges descriptors 0 to 2.
     Stdio(Stdin),
     /// Sets the scheduling priority.
@@ -268,7 +270,8 @@ impl Step {
                 "map user {} and group {} of a user namespace",
                 map.inside.uid, map.inside.gid
             ),
-            Self::NewSession | Self::TargetSession => "start a session".into(),
+            Self::NewSession => "start a session".into(),
+            Self::TargetGroup => "start a process group".into(),
             Self::JoinCgroup => "join the cgroup".into(),
             Self::NewCgroupNamespace => "make a cgroup namespace".into(),
             Self::AdoptIds(ids) | Self::SetIds(ids) => {
@@ -339,7 +342,7 @@ impl Step {
                 Layer::ProcessTree
             }
             Self::MapIds(_) => Layer::UserNamespace,
-            Self::NewSession | Self::TargetSession => Layer::Session,
+            Self::NewSession | Self::TargetGroup => Layer::Session,
             Self::NewCgroupNamespace => Layer::CgroupNamespace,
             Self::PrivateMounts => Layer::MountNamespace,
             Self::NewRoot(_)

@@ -18,6 +18,14 @@ impl SignalSet {
     pub(crate) const fn with(self, signal: i32) -> Self {
         Self(self.0 | 1 << (signal - 1))
     }
+
+    pub(crate) const fn has(self, signal: i32) -> bool {
+        self.0 >> (signal - 1) & 1 == 1
+    }
+
+    pub(crate) const fn without(self, signal: i32) -> Self {
+        Self(self.0 & !(1 << (signal - 1)))
+    }
 }
 
 /// Replaces this thread's signal mask; returns the one before.
@@ -60,6 +68,23 @@ pub(crate) fn reset_disposition(signal: i32) -> Result<(), Errno> {
     super::result(returned).map(drop)
 }
 
+/// Whether this process ignores a signal.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    // `struct sigaction` of the kernel: at most 32 bytes, the handler first.
+    let mut action = [0_usize; 4];
+    // SAFETY: the kernel writes a struct of at most 32 bytes.
+    let returned = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            std::ptr::null::<usize>(),
+            action.as_mut_ptr(),
+            size_of::<u64>(),
+        )
+    };
+    super::result(returned).is_ok() && action[0] == libc::SIG_IGN
+}
+
 /// A descriptor that becomes readable when a signal of the set is pending (`signalfd(2)`);
 /// close-on-exec, and reads don't block.
 pub(crate) fn signal_descriptor(set: SignalSet) -> Result<OwnedFd, Errno> {
@@ -78,17 +103,42 @@ pub(crate) fn signal_descriptor(set: SignalSet) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).unwrap_or(-1)) })
 }
 
-/// The next pending signal of a descriptor made by [`signal_descriptor`], and the process that
-/// sent it (0: the kernel, or one that can't be seen from here).
-pub(crate) fn next_signal(descriptor: &OwnedFd) -> Result<Option<(i32, u32)>, Errno> {
-    // `struct signalfd_siginfo` is 128 bytes: the number first, the sender's pid at offset 12.
+/// A signal that was taken by descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) number: i32,
+    /// The process that sent it; 0: the kernel, or one that can't be seen from here.
+    pub(crate) sender: u32,
+    code: i32,
+}
+
+impl Taken {
+    /// Whether the kernel sent it: for a key of the terminal, say.
+    pub(crate) const fn is_kernels(self) -> bool {
+        /// `SI_KERNEL` (`<asm-generic/siginfo.h>`).
+        const KERNEL: i32 = 0x80;
+        self.code == KERNEL
+    }
+
+    /// Whether a descriptor of [`signal_on_input`] sent it. `SI_USER` is 0, and what else processes
+    /// send is below.
+    pub(crate) const fn is_of_input(self) -> bool {
+        self.code > 0 && !self.is_kernels()
+    }
+}
+
+/// The next pending signal of a descriptor made by [`signal_descriptor`].
+pub(crate) fn next_signal(descriptor: &OwnedFd) -> Result<Option<Taken>, Errno> {
+    // `struct signalfd_siginfo` is 128 bytes: the number first, the code at offset 8, the sender's
+    // pid at offset 12.
     let mut info = [0_u8; 128];
     match rustix::io::read(descriptor, &mut info) {
         Ok(128) => {
             let word = |at: usize| {
                 u32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]])
             };
-            Ok(Some((word(0).cast_signed(), word(12))))
+            let (number, code) = (word(0).cast_signed(), word(8).cast_signed());
+            Ok(Some(Taken { number, sender: word(12), code }))
         }
         Ok(_) | Err(Errno::AGAIN) => Ok(None),
         Err(error) => Err(error),
@@ -116,3 +166,30 @@ pub(crate) fn pidfd_kill(pidfd: std::os::fd::BorrowedFd<'_>, signal: i32) -> Res
     };
     super::result(returned).map(drop)
 }
+
+/// Has the kernel send this process a signal whenever there is something to be read from a socket,
+/// or stops that (`F_SETSIG` and `O_ASYNC`, `fcntl(2)`).
+pub(crate) fn signal_on_input(
+    socket: std::os::fd::BorrowedFd<'_>,
+    signal: Option<i32>,
+) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd;
+    let socket = socket.as_raw_fd();
+    // SAFETY: numbers only; the signals that come are blocked, or have their default disposition.
+    unsafe {
+        let flags = super::result_int(libc::fcntl(socket, libc::F_GETFL))?;
+        let flags = libc::c_int::try_from(flags).unwrap_or(0);
+        if let Some(signal) = signal {
+            super::result_int(libc::fcntl(socket, libc::F_SETOWN, libc::getpid()))?;
+            super::result_int(libc::fcntl(socket, F_SETSIG, signal))?;
+        }
+        let flags = match signal {
+            Some(_) => flags | libc::O_ASYNC,
+            None => flags & !libc::O_ASYNC,
+        };
+        super::result_int(libc::fcntl(socket, libc::F_SETFL, flags)).map(drop)
+    }
+}
+
+/// `<asm-generic/fcntl.h>`; not in every libc's headers.
+const F_SETSIG: libc::c_int = 10;

@@ -20,16 +20,19 @@ pub(crate) enum Wait {
     For(i32),
     /// Any child that has ended already, if there is one.
     AnyNow,
+    /// The same, or one that was stopped or has gone on.
+    AnyChange,
     /// Sleeps until any child has ended.
     Any,
 }
 
-/// Reaps a child: its id, its wait status as in `wait(2)`, and its usage. `None`: none has ended.
+/// Reaps a child, or hears of one: its id, its wait status as in `wait(2)`, and its usage. `None`: none has ended.
 /// `ECHILD`: there are no children.
 pub(crate) fn reap(wait: Wait) -> Result<Option<(i32, i32, Usage)>, Errno> {
     let (pid, options) = match wait {
         Wait::For(pid) => (pid, 0),
         Wait::AnyNow => (-1, libc::WNOHANG),
+        Wait::AnyChange => (-1, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED),
         Wait::Any => (-1, 0),
     };
     let mut status = 0;

@@ -11,13 +11,14 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 pub mod programs;
 pub mod terminal;
+pub mod tmux;
 pub mod tree;
 
 /// The names of the five levels, from the weakest on.
@@ -182,12 +183,16 @@ impl Workspace {
         arguments: impl IntoIterator<Item = I>,
     ) -> Ringfence {
         let mut command = Command::new(program);
+        let arguments: Vec<I> = arguments.into_iter().collect();
+        // By this an init is found again: see `tree::marked`.
+        let copy = arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(OsStr::new(" "));
         command
             .args(arguments)
             .current_dir(self.project())
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
             .env("HOME", self.home())
+            .env("RINGFENCE_TEST_ARGUMENTS", copy)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -267,13 +272,19 @@ impl Ringfence {
     }
 }
 
+/// An exit status as a shell has it.
+pub fn code(status: std::process::ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
+}
+
 /// What a call came to.
 #[derive(Debug)]
 pub struct Finished(pub Output);
 
 impl Finished {
+    /// The exit status as a shell has it: 128 and the number of a signal.
     pub fn code(&self) -> i32 {
-        self.0.status.code().unwrap_or(-1)
+        code(self.0.status)
     }
 
     pub fn stdout(&self) -> String {

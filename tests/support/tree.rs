@@ -20,7 +20,12 @@ pub fn marked(mark: &str) -> Vec<String> {
         let path = entry.path();
         let Ok(arguments) = std::fs::read(path.join("cmdline")) else { continue };
         let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
-        if arguments.contains(mark) {
+        // Init hides the launcher's arguments; root finds a copy of them in its environment.
+        let started_with = match arguments.starts_with("ringfence-init") {
+            true => std::fs::read(path.join("environ")).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        if arguments.contains(mark) || String::from_utf8_lossy(&started_with).contains(mark) {
             let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
             let state = status.lines().find(|line| line.starts_with("State:"));
             found.push(format!("{} {} {arguments}", path.display(), state.unwrap_or_default()));

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+use crate::sys::signal::{SignalSet, kill, reset_disposition, set_mask};
+
 /// The real user id.
 pub(crate) fn user_id() -> u32 {
     rustix::process::getuid().as_raw()
@@ -76,6 +78,20 @@ pub(crate) fn set_nonblocking(pipe: impl AsFd) -> std::io::Result<()> {
     Ok(rustix::fs::fcntl_setfl(&pipe, flags)?)
 }
 
+/// Ends this process by a signal, without a core dump. Comes back where it doesn't die of that: a
+/// process 1 doesn't.
+pub(crate) fn die_of(signal: u8) {
+    use rustix::process::{DumpableBehavior, getpid, set_dumpable_behavior};
+    let signal = i32::from(signal);
+    // A core of the launcher would say nothing of the command.
+    if set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok() {
+        // SIGKILL has no disposition.
+        let _ = reset_disposition(signal);
+        let _ = kill(getpid().as_raw_nonzero().get(), signal);
+        let _ = set_mask(SignalSet::ALL.without(signal));
+    }
+}
+
 /// Opens a file to add lines to it, which is made if it isn't there. A link isn't followed: it could
 /// lead to what isn't meant.
 ///
@@ -105,4 +121,28 @@ pub(crate) fn clocks() -> (std::time::Duration, std::time::Duration) {
         std::time::Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
     };
     (read(ClockId::Realtime), read(ClockId::Monotonic))
+}
+
+/// A descriptor that becomes readable after a time (`timerfd_create(2)`, `CLOCK_MONOTONIC`).
+///
+/// # Errors
+/// As the call.
+#[cfg(feature = "tokio")]
+pub(crate) fn timer(after: std::time::Duration) -> std::io::Result<std::os::fd::OwnedFd> {
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    let timer =
+        timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+    // Zero would mean never.
+    let after = after.max(std::time::Duration::from_nanos(1));
+    let it_value = Timespec {
+        tv_sec: i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(after.subsec_nanos()),
+    };
+    let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let value = Itimerspec { it_interval, it_value };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &value)?;
+    Ok(timer)
 }

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
-use super::running::Tree;
+use super::tree::Tree;
 use crate::sys::signal::{SignalSet, set_mask};
 
 /// A thread that watches paths of the host for a run, and ends the run should one of them come to

@@ -17,11 +17,12 @@ mod running;
 pub mod seccomp;
 mod spawn;
 mod supervise;
+mod tree;
 mod trusted;
 
 pub(crate) use caller::{
-    append_to, clocks, copy_inherited, duplicate_descriptor, is_reference, is_root, is_setuid,
-    reaches_files, set_nonblocking, user_id,
+    append_to, clocks, copy_inherited, die_of, duplicate_descriptor, is_reference, is_root,
+    is_setuid, reaches_files, set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
@@ -37,6 +38,8 @@ pub(crate) use trusted::{Unopened, open as open_by_steps};
 
 #[cfg(feature = "tokio")]
 pub(crate) use crate::sys::reactor::watch;
+#[cfg(feature = "tokio")]
+pub(crate) use caller::timer;
 
 use crate::report::HeldLimit;
 

@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use super::child::ops::{
     ChildOp, Credentials, ExpectedCapabilities, LandlockPath, Place, Program, TmpfsOptions,
 };
+use super::facts::load::processor_is_idle;
 use super::private::PrivateDirectories;
 use super::{idmap, seccomp};
 use crate::error::LaunchError;
@@ -101,6 +102,9 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
         candidates: candidates(&command.words, &path).map_err(strings)?,
         arguments: arguments(&command.words).map_err(strings)?,
         environment: environment(&command.environment).map_err(strings)?,
+        own_group: plan.steps.contains(&Step::TargetGroup),
+        wall_time: plan.supervision.wall_time,
+        grace: plan.supervision.grace,
         pid_namespace: plan.supervision.pid_namespace,
         mount_attributes: plan.mount_attributes,
         stack: Stack::new().map_err(|errno| {
@@ -205,14 +209,17 @@ fn translate(
         Step::MapIds(_) => ChildOp::AwaitIdMaps,
         // Its files exist only once the cgroup does; the launch fills them in.
         Step::JoinCgroup => ChildOp::JoinCgroup(Vec::new()),
-        Step::NewSession | Step::TargetSession => ChildOp::NewSession,
+        Step::NewSession => ChildOp::NewSession,
+        Step::TargetGroup => ChildOp::NewGroup,
         Step::NewCgroupNamespace => ChildOp::NewCgroupNamespace,
         Step::AdoptIds(ids) | Step::SetIds(ids) => ChildOp::SetIds { uid: ids.uid, gid: ids.gid },
         Step::SetGroups(groups) => ChildOp::SetGroups(
             groups.iter().map(|group| rustix::process::Gid::from_raw(*group)).collect(),
         ),
         Step::SetHostname(name) => ChildOp::SetHostname(name.as_bytes().to_vec()),
-        Step::BeginNetwork => ChildOp::BeginNetwork,
+        Step::BeginNetwork if processor_is_idle() => ChildOp::BeginNetwork,
+        // Joining it makes it then.
+        Step::BeginNetwork => return Ok(()),
         Step::JoinNetwork => ChildOp::JoinNetwork,
         Step::LoopbackUp => ChildOp::LoopbackUp,
         Step::DropBoundingSet(kept) => ChildOp::DropBoundingSet(*kept),

@@ -7,108 +7,29 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::time::Timespec;
+use rustix::net::SendFlags;
 
 use super::budget::Budget;
 use super::cgroup::{Cgroup, Statistics};
-use super::child::kill_descendants;
-use super::child::record::Record;
+use super::child::record::{Recipient, Record, Request};
 use super::explain;
 use super::guard::Guard;
-use super::prepare::{Context, open_proc};
+use super::prepare::Context;
 use super::spawn::{Received, receive, send_word};
+use super::tree::{INIT_PATIENCE, KILL_PATIENCE, Tree, timespec};
 use crate::error::{LaunchError, LaunchFailure};
 use crate::plan::facts;
+use crate::plan::step::Step;
 use crate::profile::vocabulary::Layer;
 use crate::sys::signal::pidfd_kill;
 use crate::sys::wait::{Usage, Wait, reap};
 
-/// How long a process may take to die of `SIGKILL` before it is given up.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long init has to end its tree before that is done without it.
-const INIT_PATIENCE: Duration = Duration::from_secs(1);
+/// How much later than init, which keeps the time, the launcher loses patience: init was stopped
+/// then, or has no processor.
+const LENIENCE: Duration = Duration::from_secs(1);
 
 /// Between `SIGXCPU` and `SIGKILL`, as between the soft and the hard limit of each process.
 const AFTER_XCPU: Duration = Duration::from_secs(1);
-
-/// The processes of a sandbox, and what ends them.
-pub(super) struct Tree {
-    /// Init's process id, as the launcher sees it.
-    pub(super) pid: i32,
-    /// Stands for init.
-    pub(super) pidfd: OwnedFd,
-    /// To and from init.
-    pub(super) channel: OwnedFd,
-    /// The cgroup, if there is one; removed when dropped.
-    pub(super) cgroup: Option<Cgroup>,
-    /// Whether the kernel ends the tree with init.
-    pub(super) pid_namespace: bool,
-    /// Whether orphans of an init that was killed come to the launcher.
-    pub(super) adopts: bool,
-}
-
-impl Tree {
-    /// Has init kill every other process, now, and end. It reaps them all, so that what they have
-    /// used is known: were init killed, the kernel would end them without an account.
-    fn ask_to_end(&self) {
-        // Init sees it as the launcher's end.
-        let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Write);
-    }
-
-    /// Ends every process, whether init can do its part or not.
-    fn kill(&self) {
-        if let Some(cgroup) = &self.cgroup {
-            // Gets those too that left the session or the group; init among them. What it can't
-            // get dies with init.
-            let _ = cgroup.kill(KILL_PATIENCE);
-        }
-        if self.pid_namespace {
-            // It may have ended; then there is nothing to kill.
-            let _ = pidfd_kill(self.pidfd.as_fd(), libc::SIGKILL);
-        } else {
-            // Somebody may have stopped it.
-            let _ = pidfd_kill(self.pidfd.as_fd(), libc::SIGCONT);
-        }
-    }
-
-    /// Ends every process, and waits until that is done, or can't be.
-    pub(super) fn end(&self) {
-        self.ask_to_end();
-        if !self.has_ended_in(INIT_PATIENCE) {
-            self.kill();
-            self.has_ended_in(KILL_PATIENCE);
-        }
-    }
-
-    /// Whether init ends in that time.
-    fn has_ended_in(&self, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let mut events = [PollFd::new(&self.pidfd, PollFlags::IN)];
-            match rustix::event::poll(&mut events, Some(&timespec(left))) {
-                Ok(0) if left.is_zero() => return false,
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return true,
-                Err(_) => return false,
-            }
-        }
-    }
-
-    /// Ends what is left of the tree of an init that was killed.
-    fn end_orphans(&self) {
-        if let Some(cgroup) = &self.cgroup {
-            // Nothing better can be done about what doesn't die.
-            let _ = cgroup.kill(KILL_PATIENCE);
-        }
-        if self.adopts
-            && let Ok(proc) = open_proc()
-        {
-            kill_descendants(&proc);
-        }
-    }
-}
 
 /// A sandbox whose command runs, or is about to fail at exec. Dropping it kills and reaps the
 /// whole tree.
@@ -130,6 +51,8 @@ pub(crate) struct Running {
     failure: Option<LaunchError>,
     timed_out: bool,
     killed: bool,
+    /// Whether the command was asked to end on the caller's behalf.
+    terminated: bool,
     /// What nobody was told yet.
     happened: Vec<Happened>,
     patience: Patience,
@@ -150,6 +73,8 @@ struct Told {
     status: Option<i32>,
     /// Bytes read and written.
     transferred: Option<(u64, u64)>,
+    /// The signal that has stopped it.
+    stopped: Option<u8>,
 }
 
 /// What happens to a run while it goes on.
@@ -180,9 +105,7 @@ pub enum Happened {
 enum Patience {
     /// Nothing.
     Endless,
-    /// The command is asked to end.
-    AskAt(Instant),
-    /// Init is told to kill the tree.
+    /// Init is told to kill the tree, should it not have done so for want of time by then.
     KillAt(Instant),
     /// The tree is killed without init's help.
     KillWithoutInitAt(Instant),
@@ -243,6 +166,7 @@ impl Running {
             failure: None,
             timed_out: false,
             killed: false,
+            terminated: false,
             happened: Vec::new(),
             patience: Patience::Endless,
             budget: None,
@@ -253,13 +177,15 @@ impl Running {
         }
     }
 
-    /// Lets the command go. Time runs from here on.
+    /// Lets the command go. Time runs from here on; init keeps it, since nobody may be waiting
+    /// here.
     pub(super) fn start(&mut self) -> Result<(), LaunchError> {
         let supervision = &self.context.plan.supervision;
         self.started = Instant::now();
         // A limit beyond what the clock can count is none.
         let limit = supervision.wall_time.and_then(|limit| self.started.checked_add(limit));
-        self.patience = limit.map_or(Patience::Endless, Patience::AskAt);
+        let last = limit.and_then(|limit| limit.checked_add(supervision.grace + LENIENCE));
+        self.patience = last.map_or(Patience::Endless, Patience::KillAt);
         self.budget = supervision.cpu_time.and_then(|limit| Budget::new(limit, self.started));
         self.guard = Guard::start(&supervision.guarded, &self.tree)
             .map_err(|errno| failed("inotify_init1(2)", errno))?;
@@ -267,6 +193,11 @@ impl Running {
             Some(channel) => send_word(channel),
             None => Ok(()),
         }
+    }
+
+    /// Something that others are to be told of has happened.
+    pub(super) fn note(&mut self, happened: Happened) {
+        self.happened.push(happened);
     }
 
     /// What has happened since this was asked last.
@@ -329,13 +260,44 @@ impl Running {
 
     /// The signal that has stopped the command, if it is stopped.
     pub(crate) fn stopped(&self) -> Option<u8> {
-        None
+        self.told.stopped
     }
 
-    /// Sends the command a signal.
+    /// Whether the command has a process group of its own.
+    pub(super) fn has_own_group(&self) -> bool {
+        self.context.plan.steps.contains(&Step::TargetGroup)
+    }
+
+    /// From init, and to it.
+    pub(super) fn channel(&self) -> BorrowedFd<'_> {
+        self.tree.channel.as_fd()
+    }
+
+    /// Between asking the command to end and killing it.
+    pub(super) fn grace(&self) -> Duration {
+        self.context.plan.supervision.grace
+    }
+
+    /// Sends the command's first process a signal.
     pub(crate) fn signal(&self, signal: i32) {
-        // Init hands it on. It may have ended; then there is nobody to tell.
-        let _ = pidfd_kill(self.tree.pidfd.as_fd(), signal);
+        self.signal_to(signal, Recipient::Process);
+    }
+
+    /// Stops every process, or has it go on; without a pid namespace, those of the command's group.
+    pub(crate) fn stop(&self, stopped: bool) {
+        let number = if stopped { libc::SIGSTOP } else { libc::SIGCONT };
+        self.signal_to(number, Recipient::Tree);
+    }
+
+    pub(super) fn signal_to(&self, number: i32, to: Recipient) {
+        self.request(Request::Signal { number, to });
+    }
+
+    fn request(&self, request: Request) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        // Init may have ended; then there is nobody to tell. One that is stopped, and was told a
+        // hundred things already, can't be told more.
+        let _ = rustix::net::send(&self.tree.channel, &request.to_bytes(), flags);
     }
 
     /// Waits until the command was executed; if it can't be, why.
@@ -358,11 +320,20 @@ impl Running {
             self.hear_of_exec();
         }
         if woken.told || woken.ended {
-            self.hear_of_end();
+            self.hear_of_init();
         }
         self.ended |= woken.ended;
         self.mind_the_time();
         Ok(self.ended)
+    }
+
+    /// When [`Self::turn`] has something to do, whatever else happens.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let patience = match self.patience {
+            Patience::Endless => None,
+            Patience::KillAt(at) | Patience::KillWithoutInitAt(at) => Some(at),
+        };
+        patience.into_iter().chain(self.budget.as_ref().map(Budget::look_at)).min()
     }
 
     fn sleep(
@@ -370,17 +341,9 @@ impl Running {
         others: &mut [Other<'_>],
         timeout: Option<Duration>,
     ) -> Result<Woken, LaunchError> {
-        let now = Instant::now();
-        let due = match self.patience {
-            Patience::Endless => None,
-            Patience::AskAt(at) | Patience::KillAt(at) | Patience::KillWithoutInitAt(at) => {
-                Some(at.saturating_duration_since(now))
-            }
-        };
-        let look =
-            self.budget.as_ref().map(|budget| budget.look_at().saturating_duration_since(now));
+        let due = self.due().map(|at| at.saturating_duration_since(Instant::now()));
         // The timeout is counted by the monotonic clock, which steps of the time don't move.
-        let timeout = timeout.into_iter().chain(due).chain(look).min().map(timespec);
+        let timeout = timeout.into_iter().chain(due).min().map(timespec);
         // A channel that has ended would wake this up for ever.
         let told = self.told_pending.then_some(&self.tree.channel);
         let own = [Some(&self.tree.pidfd), told, self.exec_channel.as_ref()];
@@ -423,11 +386,29 @@ impl Running {
         }
     }
 
-    fn hear_of_end(&mut self) {
+    /// Takes what init has told.
+    pub(super) fn hear_of_init(&mut self) {
         while self.told_pending {
             match receive(&self.tree.channel) {
-                Received::Record(Record::Ended { status, transferred }, _) => {
-                    self.told = Told { status: Some(status), transferred };
+                Received::Record(Record::Ended { status, transferred, killed }, _) => {
+                    self.told = Told { status: Some(status), transferred, stopped: None };
+                    if killed && !self.killed {
+                        self.killed = true;
+                        self.happened.push(Happened::Killed);
+                    }
+                }
+                Received::Record(Record::Stopped { signal }, _) => {
+                    let signal = u8::try_from(signal).unwrap_or(0);
+                    self.told.stopped = Some(signal);
+                    self.happened.push(Happened::Stopped { signal });
+                }
+                Received::Record(Record::Continued, _) => {
+                    self.told.stopped = None;
+                    self.happened.push(Happened::Continued);
+                }
+                Received::Record(Record::TimedOut, _) => {
+                    self.timed_out = true;
+                    self.happened.push(Happened::TimeUp);
                 }
                 Received::Record(..) => {}
                 Received::Nothing => return,
@@ -441,15 +422,16 @@ impl Running {
         let now = Instant::now();
         self.mind_the_budget(now);
         match self.patience {
-            Patience::KillAt(at) if now >= at => self.kill(),
+            _ if self.ended => {}
+            Patience::KillAt(at) if now >= at => {
+                self.timed_out |= !self.terminated && !self.out_of_cpu_time;
+                self.kill();
+                // Somebody has stopped it.
+                let _ = pidfd_kill(self.tree.pidfd.as_fd(), libc::SIGCONT);
+            }
             Patience::KillWithoutInitAt(at) if now >= at => {
                 self.patience = Patience::Endless;
                 self.tree.kill();
-            }
-            Patience::AskAt(at) if now >= at => {
-                self.timed_out = true;
-                self.happened.push(Happened::TimeUp);
-                self.terminate();
             }
             _ => {}
         }
@@ -464,7 +446,7 @@ impl Running {
         }
         self.out_of_cpu_time = true;
         // Who is being ended already has no more than that.
-        if matches!(self.patience, Patience::Endless | Patience::AskAt(_)) {
+        if !self.terminated && !self.timed_out && !self.killed {
             self.patience = Patience::KillAt(now + AFTER_XCPU);
             self.signal(libc::SIGXCPU);
             self.signal(libc::SIGCONT);
@@ -473,11 +455,22 @@ impl Running {
 
     /// Asks the command to end, and kills the tree after the grace.
     pub(crate) fn terminate(&mut self) {
-        let kill_at = Instant::now().checked_add(self.context.plan.supervision.grace);
-        self.patience = kill_at.map_or(Patience::Endless, Patience::KillAt);
-        // A stopped command is woken up, so that it can act on the request.
-        self.signal(libc::SIGTERM);
-        self.signal(libc::SIGCONT);
+        self.terminate_at(Recipient::Group);
+    }
+
+    pub(super) fn terminate_at(&mut self, to: Recipient) {
+        self.request(Request::Terminate { to });
+        if !self.terminated {
+            self.terminated = true;
+            let last = Instant::now().checked_add(self.grace() + LENIENCE);
+            match (self.patience, last) {
+                (Patience::Endless, Some(last)) => self.patience = Patience::KillAt(last),
+                (Patience::KillAt(at), Some(last)) if last < at => {
+                    self.patience = Patience::KillAt(last);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Takes what there is to know of a run that has ended.
@@ -559,12 +552,6 @@ struct Woken {
     told: bool,
     /// The command was executed, or can't be.
     exec: bool,
-}
-
-fn timespec(time: Duration) -> Timespec {
-    // What the kernel can't count is as good as endless.
-    let tv_sec = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    Timespec { tv_sec, tv_nsec: i64::from(time.subsec_nanos()) }
 }
 
 fn failed(call: &'static str, errno: Errno) -> LaunchError {

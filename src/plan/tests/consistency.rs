@@ -82,7 +82,7 @@ fn evidence(layer: Layer, policy: &Policy, plan: &Plan) -> bool {
     let made = |namespace| cloned(plan).contains(&namespace);
     let rlimit = |step: &Step| matches!(step, Step::SetRlimit { layer: Layer::Rlimits, .. });
     match layer {
-        Layer::Session => has(plan, |step| *step == Step::TargetSession),
+        Layer::Session => has(plan, |step| *step == Step::TargetGroup),
         Layer::Descriptors => has(plan, |step| matches!(step, Step::CloseDescriptors(_))),
         Layer::Environment => has(plan, |step| *step == Step::Exec),
         Layer::NoNewPrivs => has(plan, |step| *step == Step::NoNewPrivs),

@@ -88,7 +88,7 @@ fn a_session_that_is_not_asked_for_is_not_made_by_init_either() {
     let members = r#""process": {"session": false}"#;
     let plan = planned(&policy(Level::Namespaced, members), &hosts::user());
     assert!(!plan.steps.contains(&Step::NewSession));
-    assert!(!plan.steps.contains(&Step::TargetSession));
+    assert!(!plan.steps.contains(&Step::TargetGroup));
 }
 
 #[test]

@@ -1,24 +1,22 @@
-//! The sandbox's first process: sets the sandbox up, starts the command, forwards signals, reaps
-//! orphans, and ends with the launcher.
+//! The sandbox's first process: sets the sandbox up and starts the command. What it does from then
+//! on is in `watch`.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
 
+use super::account;
 use super::ops::Program;
 use super::record::{Call, Failure, Record};
 use super::run::{Runner, send};
-use super::{account, tree};
+use super::watch::watch;
 use crate::sys;
 use crate::sys::exec::close_all_but;
-use crate::sys::signal::SignalSet;
-use crate::sys::wait::{Wait, reap};
 
 /// Exit status of init and of the unborn command when a step failed. Nobody but the launcher sees
 /// it, and it goes by the record.
-const FAILED: i32 = 125;
+pub(super) const FAILED: i32 = 125;
 
 /// The number of a failure outside of the plan's steps.
 pub(crate) const NO_STEP: u16 = u16::MAX;
@@ -48,18 +46,18 @@ impl Channels {
 /// Runs the child, and never returns: this is where it is born, with every signal blocked.
 pub(crate) fn enter(program: &Program, channels: &Channels) -> ! {
     let status = match start(program, channels) {
-        Ok(born) => supervise(program, channels, &born),
+        Ok(born) => watch(program, channels, &born),
         Err(()) => FAILED,
     };
     sys::exec::exit_now(status)
 }
 
 /// What there is once the command was started.
-struct Born {
-    /// The command's process id.
-    target: i32,
+pub(super) struct Born {
+    /// The command's process id, and that of its group where it has one of its own.
+    pub(super) target: i32,
     /// Where the kernel counts what the tree reads and writes.
-    account: Option<OwnedFd>,
+    pub(super) account: Option<OwnedFd>,
 }
 
 /// Sets up and starts the command.
@@ -97,78 +95,7 @@ fn start(program: &Program, channels: &Channels) -> Result<Born, ()> {
 }
 
 /// Reports the failure of something that isn't a step of the plan.
-fn fail(channels: &Channels, call: Call, errno: Errno) {
+pub(super) fn fail(channels: &Channels, call: Call, errno: Errno) {
     let failure = Failure { call, errno };
     let _ = send(channels.init.as_fd(), Record::Failed { step: NO_STEP, failure });
-}
-
-/// Waits for the command's end, and for the launcher's, whichever comes first.
-fn supervise(program: &Program, channels: &Channels, born: &Born) -> i32 {
-    let channel = channels.init.as_fd();
-    let signals = match sys::signal::signal_descriptor(SignalSet::ALL) {
-        Ok(signals) => signals,
-        Err(errno) => {
-            fail(channels, Call::Signalfd, errno);
-            return FAILED;
-        }
-    };
-    // Nothing of the caller's stays open in here: readers of its pipes shall see them end with
-    // the command.
-    let proc = program.proc.as_ref().map(AsFd::as_fd);
-    let account = born.account.as_ref().map(AsFd::as_fd);
-    let kept = [Some(channel), Some(signals.as_fd()), proc, account];
-    let mut kept = kept.map(|descriptor| descriptor.map_or(-1, |open| open.as_raw_fd()));
-    kept.sort_unstable();
-    if let Err(errno) = close_all_but(&kept) {
-        fail(channels, Call::CloseRange, errno);
-        return FAILED;
-    }
-    let status = loop {
-        // Told of the other side's end, and that it only closed its half: see `kill_tree`.
-        let mut events = [
-            PollFd::from_borrowed_fd(channel, PollFlags::RDHUP),
-            PollFd::new(&signals, PollFlags::IN),
-        ];
-        match rustix::event::poll(&mut events, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(_) => break None,
-        }
-        if !events[0].revents().is_empty() {
-            break None;
-        }
-        if let Some(status) = handle_signals(&signals, born.target) {
-            break Some(status);
-        }
-    };
-    match &program.proc {
-        Some(proc) => tree::kill_descendants(proc),
-        // The kernel would do it when init ends, but then their account would be lost.
-        None => tree::kill_namespace(),
-    }
-    match status {
-        Some(status) => {
-            let transferred = born.account.as_ref().and_then(account::read);
-            let _ = send(channel, Record::Ended { status, transferred });
-            0
-        }
-        None => LAUNCHER_GONE,
-    }
-}
-
-/// Forwards what came from the launcher, and reaps. Returns the command's status once it ended.
-fn handle_signals(signals: &OwnedFd, target: i32) -> Option<i32> {
-    let mut ended = None;
-    while let Ok(Some((signal, sender))) = sys::signal::next_signal(signals) {
-        if signal == libc::SIGCHLD {
-            while let Ok(Some((pid, status, _))) = reap(Wait::AnyNow) {
-                if pid == target {
-                    ended = Some(status);
-                }
-            }
-        } else if ended.is_none() && sender != u32::try_from(target).unwrap_or(0) {
-            // The command may be gone already; then nobody is left to be told.
-            let _ = sys::signal::kill(target, signal);
-        }
-    }
-    ended
 }

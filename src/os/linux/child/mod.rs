@@ -13,7 +13,9 @@ pub(crate) mod ops;
 pub(crate) mod record;
 mod resolve;
 mod run;
+mod timer;
 mod tree;
+mod watch;
 
 pub(crate) use credentials::{hard_limit, map_ids};
 pub(crate) use init::{Channels, enter};

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
@@ -21,6 +22,8 @@ pub(crate) enum ChildOp {
     JoinNetwork,
     /// `setsid(2)`.
     NewSession,
+    /// `setpgid(2)` to a group of its own.
+    NewGroup,
     /// Writes itself into cgroups, by files that were opened before.
     JoinCgroup(Vec<OwnedFd>),
     NewCgroupNamespace,
@@ -169,6 +172,12 @@ pub(crate) struct Program {
     pub(crate) candidates: Vec<CString>,
     pub(crate) arguments: StringArray,
     pub(crate) environment: StringArray,
+    /// Whether the command has a process group of its own.
+    pub(crate) own_group: bool,
+    /// When it is asked to end, from its start.
+    pub(crate) wall_time: Option<Duration>,
+    /// When it is killed, once it was asked to end.
+    pub(crate) grace: Duration,
     /// Whether init is process 1 of a pid namespace, whose end the kernel sees to.
     pub(crate) pid_namespace: bool,
     /// Whether attributes of mounts can be set before they appear (`mount_setattr(2)`).

@@ -1,4 +1,4 @@
-//! What the child tells the launcher, in records of one fixed size.
+//! What the child tells the launcher, and what the launcher asks of it, in records of fixed sizes.
 
 use rustix::io::Errno;
 
@@ -65,6 +65,8 @@ calls! {
     Dumpable = "prctl(2) PR_SET_DUMPABLE",
     SignalMask = "rt_sigprocmask(2)",
     Signalfd = "signalfd(2)",
+    Timerfd = "timerfd_create(2)",
+    Setpgid = "setpgid(2)",
     Fork = "clone(2)",
     Wait = "wait4(2)",
     Dup = "dup2(2)",
@@ -112,9 +114,15 @@ pub(crate) enum Record {
     Failed { step: u16, failure: Failure },
     /// The process that becomes the command waits to be looked at.
     Ready,
+    /// This signal has stopped the command.
+    Stopped { signal: i32 },
+    /// The command goes on.
+    Continued,
+    /// The wall-clock limit was reached, and the command asked to end.
+    TimedOut,
     /// The command has ended, with this wait status (`wait(2)`), and so has its tree, which has
-    /// read and written so many bytes.
-    Ended { status: i32, transferred: Option<(u64, u64)> },
+    /// read and written so many bytes. `killed`: not by itself, but when its grace was over.
+    Ended { status: i32, transferred: Option<(u64, u64)>, killed: bool },
 }
 
 impl Record {
@@ -124,7 +132,10 @@ impl Record {
                 (1, failure.call as u8, step, failure.errno.raw_os_error())
             }
             Self::Ready => (2, 0, 0, 0),
-            Self::Ended { status, .. } => (3, 0, 0, status),
+            Self::Ended { status, killed, .. } => (3, u8::from(killed), 0, status),
+            Self::Stopped { signal } => (4, 0, 0, signal),
+            Self::Continued => (5, 0, 0, 0),
+            Self::TimedOut => (6, 0, 0, 0),
         };
         let transferred = match self {
             Self::Ended { transferred: Some(transferred), .. } => transferred,
@@ -153,7 +164,14 @@ impl Record {
                 },
             }),
             2 => Some(Self::Ready),
-            3 => Some(Self::Ended { status: number, transferred: transferred(bytes) }),
+            3 => Some(Self::Ended {
+                status: number,
+                transferred: transferred(bytes),
+                killed: bytes[1] != 0,
+            }),
+            4 => Some(Self::Stopped { signal: number }),
+            5 => Some(Self::Continued),
+            6 => Some(Self::TimedOut),
             _ => None,
         }
     }
@@ -168,6 +186,56 @@ fn transferred(bytes: &[u8; SIZE]) -> Option<(u64, u64)> {
     (numbers != (UNCOUNTED, UNCOUNTED)).then_some(numbers)
 }
 
+/// The size of every request.
+pub(crate) const REQUEST_SIZE: usize = 8;
+
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recipient {
+    /// The command's first process, as by `kill(2)`.
+    Process,
+    /// The command's process group, as by a key of the terminal.
+    Group,
+    /// Every process of the sandbox, where it has a pid namespace; else the group.
+    Tree,
+}
+
+impl Recipient {
+    const ALL: [Self; 3] = [Self::Process, Self::Group, Self::Tree];
+}
+
+/// What the launcher asks of init.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Sends the command a signal.
+    Signal { number: i32, to: Recipient },
+    /// Sends it `SIGTERM`, wakes it up if it is stopped, and kills the tree after the grace.
+    Terminate { to: Recipient },
+}
+
+impl Request {
+    pub(crate) fn to_bytes(self) -> [u8; REQUEST_SIZE] {
+        let (kind, to, number) = match self {
+            Self::Signal { number, to } => (1, to, number),
+            Self::Terminate { to } => (2, to, 0),
+        };
+        let [a, b, c, d] = number.to_ne_bytes();
+        [kind, to as u8, 0, 0, a, b, c, d]
+    }
+
+    /// The request in these bytes; `None` if they aren't one.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let [kind, to, _, _, a, b, c, d] = *<&[u8; REQUEST_SIZE]>::try_from(bytes).ok()?;
+        let number = i32::from_ne_bytes([a, b, c, d]);
+        let to = *Recipient::ALL.get(usize::from(to))?;
+        match kind {
+            1 => Some(Self::Signal { number, to }),
+            2 => Some(Self::Terminate { to }),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,8 +244,11 @@ mod tests {
     fn every_record_survives_the_wire() {
         let mut records = vec![
             Record::Ready,
-            Record::Ended { status: 139, transferred: None },
-            Record::Ended { status: 0, transferred: Some((7, u64::MAX - 1)) },
+            Record::Stopped { signal: 20 },
+            Record::Continued,
+            Record::TimedOut,
+            Record::Ended { status: 139, transferred: None, killed: true },
+            Record::Ended { status: 0, transferred: Some((7, u64::MAX - 1)), killed: false },
         ];
         records.extend(Call::ALL.iter().map(|call| Record::Failed {
             step: 300,
@@ -186,6 +257,17 @@ mod tests {
         for record in records {
             assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record));
         }
+    }
+
+    #[test]
+    fn every_request_survives_the_wire() {
+        for to in Recipient::ALL {
+            for request in [Request::Signal { number: 64, to }, Request::Terminate { to }] {
+                assert_eq!(Request::from_bytes(&request.to_bytes()), Some(request));
+            }
+        }
+        assert_eq!(Request::from_bytes(&[0; REQUEST_SIZE]), None);
+        assert_eq!(Request::from_bytes(b"g"), None);
     }
 
     #[test]

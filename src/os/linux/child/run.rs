@@ -51,6 +51,7 @@ impl<'a> Runner<'a> {
             ChildOp::AwaitIdMaps => self.await_word(),
             ChildOp::AwaitInspection => self.await_inspection(),
             ChildOp::NewSession => rustix::process::setsid().in_call(Call::Setsid).map(drop),
+            ChildOp::NewGroup => rustix::process::setpgid(None, None).in_call(Call::Setpgid),
             ChildOp::JoinCgroup(files) => join_cgroups(files),
             ChildOp::NewCgroupNamespace => unshare_cgroup(),
             ChildOp::SetHostname(name) => {

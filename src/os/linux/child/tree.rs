@@ -10,7 +10,8 @@ use crate::sys::wait::{Wait, reap};
 
 /// Kills every child, and their children as they become init's, until none is left. Each round
 /// stops all of them first, so that a process that forks faster than it can be killed can't win.
-pub(crate) fn kill_descendants(proc: &OwnedFd) {
+/// `reaped` is told of each: its id and wait status.
+pub(crate) fn kill_descendants(proc: &OwnedFd, mut reaped: impl FnMut(i32, i32)) {
     loop {
         for signal in [libc::SIGSTOP, libc::SIGKILL] {
             for_each_child(proc, |pid| {
@@ -19,20 +20,28 @@ pub(crate) fn kill_descendants(proc: &OwnedFd) {
         }
         // Sleeps until one has ended: its children are init's own now.
         match reap(Wait::Any) {
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(Some((pid, status, _))) => reaped(pid, status),
+            Ok(None) | Err(Errno::INTR) => {}
             Err(_) => return, // ECHILD: none is left.
         }
-        while let Ok(Some(_)) = reap(Wait::AnyNow) {}
+        while let Ok(Some((pid, status, _))) = reap(Wait::AnyNow) {
+            reaped(pid, status);
+        }
     }
 }
 
 /// Kills every other process of this pid namespace, whose first process this is, and reaps them
-/// all.
-pub(super) fn kill_namespace() {
+/// all. `reaped` is told of each.
+pub(super) fn kill_namespace(mut reaped: impl FnMut(i32, i32)) {
     // ESRCH: there is none.
     while sys::signal::kill(-1, libc::SIGKILL).is_ok() {
-        // ECHILD: none is left.
-        while matches!(reap(Wait::Any), Ok(_) | Err(Errno::INTR)) {}
+        loop {
+            match reap(Wait::Any) {
+                Ok(Some((pid, status, _))) => reaped(pid, status),
+                Ok(None) | Err(Errno::INTR) => {}
+                Err(_) => break, // ECHILD: none is left.
+            }
+        }
     }
 }
 

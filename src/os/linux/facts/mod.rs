@@ -2,6 +2,7 @@
 
 pub(super) mod accounts;
 pub(super) mod blockers;
+pub(super) mod load;
 mod paths;
 pub(super) mod surroundings;
 mod trial;

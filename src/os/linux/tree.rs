@@ -1,0 +1,104 @@
+//! The processes of a sandbox as a whole, and what ends them.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::time::Timespec;
+
+use super::cgroup::Cgroup;
+use super::child::kill_descendants;
+use super::prepare::open_proc;
+use crate::sys::signal::pidfd_kill;
+
+/// How long a process may take to die of `SIGKILL` before it is given up.
+pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long init has to end its tree before that is done without it.
+pub(super) const INIT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The processes of a sandbox, and what ends them.
+pub(super) struct Tree {
+    /// Init's process id, as the launcher sees it.
+    pub(super) pid: i32,
+    /// Stands for init.
+    pub(super) pidfd: OwnedFd,
+    /// To and from init.
+    pub(super) channel: OwnedFd,
+    /// The cgroup, if there is one; removed when dropped.
+    pub(super) cgroup: Option<Cgroup>,
+    /// Whether the kernel ends the tree with init.
+    pub(super) pid_namespace: bool,
+    /// Whether orphans of an init that was killed come to the launcher.
+    pub(super) adopts: bool,
+}
+
+impl Tree {
+    /// Has init kill every other process, now, and end. It reaps them all, so that what they have
+    /// used is known: were init killed, the kernel would end them without an account.
+    pub(super) fn ask_to_end(&self) {
+        // Init sees it as the launcher's end.
+        let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Write);
+    }
+
+    /// Ends every process, whether init can do its part or not.
+    pub(super) fn kill(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            // Gets those too that left the session or the group; init among them. What it can't
+            // get dies with init.
+            let _ = cgroup.kill(KILL_PATIENCE);
+        }
+        if self.pid_namespace {
+            // It may have ended; then there is nothing to kill.
+            let _ = pidfd_kill(self.pidfd.as_fd(), libc::SIGKILL);
+        } else {
+            // Somebody may have stopped it.
+            let _ = pidfd_kill(self.pidfd.as_fd(), libc::SIGCONT);
+        }
+    }
+
+    /// Ends every process, and waits until that is done, or can't be.
+    pub(super) fn end(&self) {
+        self.ask_to_end();
+        if !self.has_ended_in(INIT_PATIENCE) {
+            self.kill();
+            self.has_ended_in(KILL_PATIENCE);
+        }
+    }
+
+    /// Whether init ends in that time.
+    pub(super) fn has_ended_in(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut events = [PollFd::new(&self.pidfd, PollFlags::IN)];
+            match rustix::event::poll(&mut events, Some(&timespec(left))) {
+                Ok(0) if left.is_zero() => return false,
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Ends what is left of the tree of an init that was killed.
+    pub(super) fn end_orphans(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            // Nothing better can be done about what doesn't die.
+            let _ = cgroup.kill(KILL_PATIENCE);
+        }
+        if self.adopts
+            && let Ok(proc) = open_proc()
+        {
+            kill_descendants(&proc, |_, _| {});
+        }
+    }
+}
+
+/// A time as the kernel wants it.
+pub(super) fn timespec(time: Duration) -> Timespec {
+    // What the kernel can't count is as good as endless.
+    let tv_sec = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    Timespec { tv_sec, tv_nsec: i64::from(time.subsec_nanos()) }
+}
