@@ -270,3 +270,30 @@ fn a_plugin_that_does_well_is_started_once() {
         assert!(run.stderr().contains("was started 1 times"), "{caller:?}: {run:?}");
     }
 }
+
+/// The example of many commands at once needs the feature `tokio`.
+#[cfg(feature = "tokio")]
+#[test]
+fn many_commands_run_at_once_and_each_is_told() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let mut lines: Vec<_> =
+            (1..=40).map(|number| format!("sleep 0.2; echo is {number}")).collect();
+        lines.extend(["exit 3", "echo planted > here", "cat /etc/shadow"].map(str::to_owned));
+        let before = Instant::now();
+        let call = workspace.call(&example("async_many"), ["20"]);
+        let run = call.finish_with_input(lines.join("\n").as_bytes());
+        // One after the other, they would sleep for eight seconds.
+        assert!(before.elapsed() < Duration::from_secs(8), "{caller:?}: {:?}", before.elapsed());
+        assert_eq!(run.code(), 1, "{caller:?}: {run:?}");
+        let said = run.stdout();
+        assert_eq!(said.lines().count(), lines.len(), "{caller:?}: {run:?}");
+        for number in 1..=40 {
+            let answer = format!("echo is {number}\tis {number}");
+            let line = said.lines().find(|line| line.ends_with(&answer));
+            assert!(line.is_some_and(|line| line.starts_with("exit 0\t")), "{number}: {run:?}");
+        }
+        assert!(said.lines().any(|line| line.starts_with("exit 3\t")), "{caller:?}: {run:?}");
+        assert!(!workspace.project().join("here").exists(), "{caller:?}: {run:?}");
+    }
+}

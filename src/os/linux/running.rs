@@ -94,8 +94,11 @@ pub enum Happened {
         /// Its number.
         signal: u8,
     },
-    /// The wall-clock limit was reached.
-    TimeUp,
+    /// A limit of time was reached.
+    Limit {
+        /// Its name in the profile.
+        limit: &'static str,
+    },
     /// The whole tree is killed.
     Killed,
 }
@@ -408,7 +411,7 @@ impl Running {
                 }
                 Received::Record(Record::TimedOut, _) => {
                     self.timed_out = true;
-                    self.happened.push(Happened::TimeUp);
+                    self.happened.push(Happened::Limit { limit: "wall_time" });
                 }
                 Received::Record(..) => {}
                 Received::Nothing => return,
@@ -445,6 +448,7 @@ impl Running {
             return;
         }
         self.out_of_cpu_time = true;
+        self.happened.push(Happened::Limit { limit: "cpu_time" });
         // Who is being ended already has no more than that.
         if !self.terminated && !self.timed_out && !self.killed {
             self.patience = Patience::KillAt(now + AFTER_XCPU);
