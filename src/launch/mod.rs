@@ -13,6 +13,7 @@ mod memory;
 mod outcome;
 mod profile;
 mod sandbox;
+mod signal;
 mod stdio;
 
 use std::ffi::OsString;
@@ -27,12 +28,13 @@ use crate::policy::Policy;
 use crate::profile::vocabulary::{Layer, Stdin};
 use crate::report::{Ending, FORMAT_VERSION, HeldLimit, Outcome, Replaced};
 
-pub use child::{Child, Output, Signal, State};
+pub use child::{Child, Output, State};
 pub use command::Command;
 pub use memory::Memory;
 pub use os::{Effort, Happened};
 pub use profile::Profile;
 pub use sandbox::Sandbox;
+pub use signal::Signal;
 pub use stdio::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 
 /// A plan that this host can enforce, and how it was chosen.
