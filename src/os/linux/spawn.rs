@@ -103,7 +103,8 @@ fn make_cgroup(
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
     // Init counts as a process of the sandbox.
     let cpu_time = prepared.context.plan.supervision.cpu_time.is_some();
-    let request = Request { limits, extra_processes: 1, accounting, cpu_time };
+    let kill = !prepared.context.plan.supervision.pid_namespace;
+    let request = Request { limits, extra_processes: 1, accounting, cpu_time, kill };
     let create = || Cgroup::create(&facts.cgroup, &request, &Roots::default());
     let created = create().or_else(|error| {
         // What killed launchers could not remove counts where there may be only so many. It is
