@@ -269,7 +269,7 @@ fn a_shell_treats_a_run_as_it_treats_its_command() {
         let workspace = Workspace::new(caller);
         let Some(terminal) = Terminal::open(&workspace, caller) else { return };
         // Without a terminal of its own, the terminal's keys are the launcher's.
-        let run = |script: &str| terminal.line(&format!("$rf run $no -q -- {script}"));
+        let run = |script: &str| terminal.line(&format!("$rf run --no-tty -q -- {script}"));
         run("sleep 60");
         std::thread::sleep(Duration::from_millis(300));
         terminal.key("C-c");
@@ -292,12 +292,12 @@ fn a_shell_treats_a_run_as_it_treats_its_command() {
         terminal.key("C-c");
         terminal.wait_for_prompt(130);
         terminal.clear();
-        terminal.line("while :; do $rf run $no -q -- sleep 60; done; echo \"not \"here");
+        terminal.line("while :; do $rf run --no-tty -q -- sleep 60; done; echo \"not \"here");
         std::thread::sleep(Duration::from_millis(300));
         terminal.key("C-c");
         terminal.wait_for_prompt(130);
         assert!(!terminal.screen().contains("not here"), "{caller:?}: {}", terminal.screen());
-        terminal.line("$rf run $no -q -- sleep 60 & sleep 0.3; kill %1; wait %1");
+        terminal.line("$rf run --no-tty -q -- sleep 60 & sleep 0.3; kill %1; wait %1");
         terminal.wait_for_prompt(143);
     }
 }

@@ -10,12 +10,14 @@ mod facts;
 mod guard;
 mod idmap;
 mod inspect;
+mod landlock;
 mod prepare;
 mod private;
 mod running;
 pub mod seccomp;
 mod spawn;
 mod supervise;
+mod terminal;
 mod tree;
 mod trusted;
 
@@ -32,6 +34,7 @@ pub use running::Happened;
 pub(crate) use running::{Ended, Other, Running};
 pub(crate) use spawn::{Manner, spawn};
 pub(crate) use supervise::{FORWARDED_NAMES, Signals, wait};
+pub(crate) use terminal::CallersTerminal;
 pub(crate) use trusted::{Unopened, open as open_by_steps};
 
 #[cfg(feature = "tokio")]
