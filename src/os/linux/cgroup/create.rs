@@ -9,7 +9,7 @@ use super::delegation::{self, Delegation};
 use super::directory::Directory;
 use super::error::{CgroupError, Problem, Step};
 use super::setting::{LimitInForce, Setting, apply};
-use super::{Cgroup, Member, Roots, Version, cgroup_name, layout, open_procs, v1, v2};
+use super::{Cgroup, Member, Roots, Version, cgroup_name, layout, open_to_join, v1, v2};
 use crate::plan::facts::cgroup::{
     CgroupFacts, Controller, Parent, Place, PlaceKind, Support, controllers_for,
 };
@@ -93,7 +93,7 @@ impl Cgroup {
         let settings = v1::settings(job.limits, job.processes, &job.devices, &inherited, is_here);
         let directory = self.make(job, parent, Version::V1, controllers)?;
         let in_force = apply(directory, &settings)?;
-        let join_file = open_procs(directory)?;
+        let join_file = open_to_join(directory, "tasks")?;
         self.in_force.extend(in_force);
         self.join_files.push(join_file);
         Ok(())

@@ -36,7 +36,7 @@ pub enum Step {
     Write,
     /// Reading a limit back.
     ReadBack,
-    /// Opening `cgroup.procs` for the child.
+    /// Opening `cgroup.procs`, or `tasks`, for the child.
     OpenProcs,
     /// Killing everything inside.
     Kill,
