@@ -1,10 +1,9 @@
 //! The command's own terminal, in a real one: what people do at terminals works as without a
 //! sandbox, and the caller's terminal is afterwards as it was before.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
-
 mod support;
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use support::tmux::Terminal;
@@ -240,5 +239,66 @@ fn a_job_in_the_background_writes_and_stops_when_it_reads() {
         terminal.line("a line");
         terminal.wait_for("got a line");
         terminal.wait_for_prompt(0);
+    });
+}
+
+/// A run in a terminal that belongs to nobody's shell: what it has shown at the end.
+fn shown(workspace: &Workspace, caller: Caller, words: &[&str]) -> String {
+    let mut terminal = support::terminal::Terminal::new(caller);
+    let mut run = workspace.hostile(&[&format!("terminal={}", terminal.path)], words);
+    run.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = run.command.spawn().expect("the binary under test");
+    // The side of a person is read while it runs: a terminal holds little.
+    while child.try_wait().expect("a child").is_none() {
+        terminal.drain();
+    }
+    terminal.drain();
+    terminal.shown
+}
+
+#[test]
+fn all_that_was_written_before_the_end_is_shown() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        for level in LEVELS {
+            let words = ["run", "-q", "-l", level, "--", "seq", "1", "30000"];
+            let shown = shown(&workspace, caller, &words);
+            let wanted: String = (1..=30000).map(|number| format!("{number}\r\n")).collect();
+            assert!(shown == wanted, "{caller:?} {level}: {} of {}", shown.len(), wanted.len());
+        }
+    }
+}
+
+#[test]
+fn nothing_can_be_typed_into_the_callers_terminal() {
+    everywhere(|workspace, terminal, caller| {
+        workspace.bring("inject");
+        // Through its own terminal, and by every other that it can open.
+        let script = "./inject; for it in /dev/pts/[0-9]* /proc/[0-9]*/fd/*; do \
+                      (./inject < $it) 2>&-; done; echo tried";
+        workspace.write("project/try", script);
+        for level in LEVELS {
+            terminal.line(&format!("clear; $rf run -q -l {level} -- sh ./try > tries"));
+            terminal.line(&format!("$rf run -q -l {level} --tty -- sh ./try > /dev/null"));
+            terminal.line(&format!("$rf run -q -l {level} -- sh ./try"));
+            terminal.wait_for("tried");
+            a_moment();
+            let screen = terminal.screen();
+            // Its own terminal shows what is typed into it; only a shell would do it.
+            assert!(!screen.lines().any(|line| line == "typed"), "{caller:?} {level}: {screen}");
+        }
+    });
+}
+
+#[test]
+fn a_terminal_that_is_held_up_does_not_hold_up_the_end() {
+    // Ctrl-S: the launcher can't write, and still sees signals and the time.
+    everywhere(|_, terminal, _| {
+        terminal.line("$rf run -q --timeout 1s -- sh -c 'while :; do echo y; done'");
+        terminal.wait_for("y\ny\ny");
+        terminal.key("C-s");
+        std::thread::sleep(Duration::from_millis(1500));
+        terminal.key("C-q");
+        terminal.wait_for_prompt(124);
     });
 }
