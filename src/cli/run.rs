@@ -113,6 +113,7 @@ impl Observer for Teller<'_> {
 
     fn planned(&mut self, chosen: &Chosen, pid: u32) {
         self.events.started(chosen, pid);
+        crate::os::release_streams();
         if self.quiet {
             return;
         }

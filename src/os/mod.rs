@@ -9,8 +9,8 @@ pub mod linux;
 pub(crate) use linux::{
     CallersTerminal, CommandLine, Ended, FORWARDED_NAMES, Manner, Other, Running, Signals,
     Unopened, append_to, clocks, die_of, duplicate_descriptor, facts, home_of, is_reference,
-    is_root, is_setuid, limits_in_force, open_by_steps, prepare, reaches_files, set_nonblocking,
-    spawn, surroundings, sweep, user_id, wait,
+    is_root, is_setuid, limits_in_force, open_by_steps, prepare, reaches_files, release_streams,
+    set_nonblocking, spawn, surroundings, sweep, user_id, wait,
 };
 
 #[cfg(all(target_os = "linux", feature = "tokio"))]

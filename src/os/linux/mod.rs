@@ -23,7 +23,7 @@ mod trusted;
 
 pub(crate) use caller::{
     append_to, clocks, die_of, duplicate_descriptor, is_reference, is_root, is_setuid,
-    reaches_files, set_nonblocking, user_id,
+    reaches_files, release_streams, set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
