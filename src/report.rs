@@ -1,5 +1,6 @@
 //! What was done, layer by layer: the document behind `--report`.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -104,6 +105,22 @@ pub enum Ending {
         /// What happened.
         message: String,
     },
+}
+
+/// In words: `the command exited with 3`.
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited { code } => write!(f, "the command exited with {code}"),
+            Self::Signaled { signal } => write!(f, "signal {signal} ended the command"),
+            Self::TimedOut => f.write_str("the wall-clock limit was reached (limits.wall_time)"),
+            Self::OutOfMemory => f.write_str("the memory limit was reached (limits.memory)"),
+            Self::Limit { limit, .. } => write!(f, "a limit was reached (limits.{limit})"),
+            Self::Denied { what, .. } => write!(f, "ended for what is denied: {what}"),
+            Self::Killed => f.write_str("the run was killed"),
+            Self::LauncherError { message } => f.write_str(message),
+        }
+    }
 }
 
 impl Ending {

@@ -76,6 +76,48 @@ fn a_declared_descriptor_that_is_not_open_is_refused() {
 }
 
 #[test]
+fn a_declared_descriptor_can_have_another_number_in_the_command() {
+    everywhere(|workspace, caller, level| {
+        let first = workspace.write("project/first", "first ");
+        let second = workspace.write("project/second", "second ");
+        // In a ring: each takes a number that the other leaves.
+        let state = [format!("open=7:{}", first.display()), format!("open=8:{}", second.display())];
+        let state: Vec<_> = state.iter().map(String::as_str).collect();
+        let script = "cat <&8 <&8; cat <&7; cat <&9; echo; ls /proc/$$/fd; :";
+        let words = ["run", "-l", level, "--pass-fd", "7:8", "--pass-fd=8:7", "--pass-fd=0:9"];
+        let words = [&words[..], &["--", "sh", "-c", script]].concat();
+        let run = workspace.hostile(&state, &words).finish();
+        let expected = "first second \n0\n1\n2\n7\n8\n9";
+        assert_eq!(run.success(), expected, "{caller:?} {level}: {run:?}");
+    });
+}
+
+#[test]
+fn a_descriptor_that_cant_be_moved_is_refused() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let report = workspace.home().join("report.json");
+        let report = report.to_str().unwrap();
+        // Not open, also where this program itself has something there; a directory; what is no
+        // number; a standard stream; two at one number.
+        for (options, said) in [
+            (&["--pass-fd", "77:5"][..], "descriptor 77"),
+            (&["--report", report, "--pass-fd", "3:9"], "descriptor 3"),
+            (&["--pass-fd", "7:5"], "is a directory"),
+            (&["--pass-fd", "7:x"], "\"x\" isn't the number"),
+            (&["--pass-fd", "7:"], "\"\" isn't the number"),
+            (&["--pass-fd", "7:1"], "--pass-fd"),
+            (&["--pass-fd", "8:5", "--pass-fd", "9:5"], "two are to be at 5"),
+        ] {
+            let words = [&["run"], options, &["--", "echo", "ran"]].concat();
+            let run = workspace.hostile(&["open=7:/", "open=8:/dev/null"], &words).finish();
+            assert_eq!((run.code() > 0, &*run.stdout()), (true, ""), "{caller:?}: {run:?}");
+            assert!(run.stderr().contains(said), "{caller:?} {options:?}: {}", run.stderr());
+        }
+    }
+}
+
+#[test]
 fn standard_descriptors_closed_by_the_caller_are_open_inside() {
     // Row 16: else the first file that the command opens becomes its standard output.
     everywhere(|workspace, caller, level| {

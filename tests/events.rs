@@ -106,3 +106,15 @@ fn events_are_not_written_through_a_link() {
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "untouched");
     }
 }
+
+#[test]
+fn processor_time_of_the_tree_is_told_once_when_it_is_used_up() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let options = ["--set", "limits.cpu_time=1s", "--timeout", "30s"];
+        let (run, events) = run(&workspace, &options, "while :; do :; done");
+        let limits: Vec<_> = events.iter().filter(|event| event["event"] == "limit").collect();
+        assert_eq!(limits.len(), 1, "{caller:?}: {run:?} {events:?}");
+        assert_eq!(limits[0]["limit"], "cpu_time", "{caller:?}: {events:?}");
+    }
+}

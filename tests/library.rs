@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use ringfence::{Ending, Error, Profile, Sandbox, Signal, State, Stdio};
+use ringfence::{Access, Ending, Error, Profile, Sandbox, Signal, State, Stdio};
 
 fn sandbox(profile: &str) -> Sandbox {
     Sandbox::new(&Profile::load(profile).unwrap()).unwrap()
@@ -258,7 +258,10 @@ fn a_detached_child_goes_on() {
 fn a_profile_made_in_code_is_enforced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
-    let profile = Profile::load("default").unwrap().bind(path, "/data", "ro").hide("/data/secret");
+    let profile = Profile::load("default")
+        .unwrap()
+        .bind(path, "/data", Access::ReadOnly)
+        .hide("/data/secret");
     std::fs::write(directory.path().join("secret"), "").unwrap();
     std::fs::write(directory.path().join("open"), "seen").unwrap();
     let sandbox = Sandbox::new(&profile).unwrap();

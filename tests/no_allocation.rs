@@ -153,12 +153,12 @@ fn launch(level: &str, terminal: OwnTerminal) {
     let policies = policies(&loaded, &[], &context_of_caller(), false).expect("a policy");
     // As is the search in PATH, which a `find_program` that allocates would betray.
     let words = [OsString::from("true")];
-    let report = run(&mut first(&policies), &words, &mut Silent(terminal))
+    let report = run(&mut first(&policies), &words, &[], &mut Silent(terminal))
         .unwrap_or_else(|error| panic!("{level}: {error}"));
     assert_eq!(report.exit_code, 0, "{level}: {report:?}");
     // A launch that fails between clone and exec doesn't allocate either.
     let missing = [OsString::from("no-such-program")];
-    let code = match run(&mut first(&policies), &missing, &mut Silent(terminal)) {
+    let code = match run(&mut first(&policies), &missing, &[], &mut Silent(terminal)) {
         Ok(report) => report.exit_code,
         Err(error) => error.exit_code(),
     };

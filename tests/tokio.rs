@@ -96,3 +96,35 @@ fn a_cancelled_future_takes_its_tree_with_it() {
         assert_eq!(reader.read(&mut [0; 1]).await.unwrap(), 0);
     });
 }
+
+#[test]
+fn limits_of_time_hold_while_a_child_is_awaited() {
+    let profile = Profile::load("default").unwrap().set("limits.wall_time", "100ms");
+    let sandbox = Sandbox::new(&profile).unwrap();
+    let before = std::time::Instant::now();
+    let outcome = block_on(sandboxed::status(sandbox.command("sleep").arg("20"))).unwrap();
+    assert_eq!(outcome.ending, Ending::TimedOut);
+    assert!(before.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn the_processor_time_of_a_tree_is_limited_while_a_child_is_awaited() {
+    let profile = Profile::load("default").unwrap().set("limits.cpu_time", "1s");
+    let sandbox = Sandbox::new(&profile).unwrap();
+    let held = |state: &ringfence::LayerState| {
+        state.layer == ringfence::Layer::Cgroup && state.status == ringfence::Status::Enforced
+    };
+    if !sandbox.layers().iter().any(held) {
+        eprintln!("SKIP {}: cgroup: no cgroup counts processor time here", file!());
+        return;
+    }
+    // Each process stays below the limit.
+    let script = "while :; do timeout 0.4 sh -c 'while :; do :; done'; done";
+    let mut command = sandbox.command("sh");
+    command.args(["-c", script]).wall_time(Duration::from_secs(30));
+    let outcome = block_on(sandboxed::status(&mut command)).unwrap();
+    assert!(
+        matches!(&outcome.ending, Ending::Limit { limit, .. } if limit == "cpu_time"),
+        "{outcome:?}"
+    );
+}

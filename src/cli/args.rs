@@ -124,12 +124,31 @@ pub(crate) struct SandboxArguments {
     /// Make every layer best-effort: run with what this host can give, and say what it can't
     #[arg(long)]
     pub(crate) degrade: bool,
-    /// Let the command inherit this file descriptor
-    #[arg(long, value_name = "N")]
-    pub(crate) pass_fd: Vec<u32>,
+    /// Let the command inherit this file descriptor, at the number M if that is given
+    #[arg(long, value_name = "N[:M]", value_parser = PassedFile::parse)]
+    pub(crate) pass_fd: Vec<PassedFile>,
     /// Set any part of the profile, such as limits.open_files=64
     #[arg(long, value_name = "JSON.PATH=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+/// A descriptor of the caller's for the command (`--pass-fd`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PassedFile {
+    /// Its number here.
+    pub(crate) from: u32,
+    /// Its number in the command.
+    pub(crate) to: u32,
+}
+
+impl PassedFile {
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = |text: &str| {
+            text.parse::<u32>().map_err(|_| format!("{text:?} isn't the number of a descriptor"))
+        };
+        let (from, to) = text.split_once(':').unwrap_or((text, text));
+        Ok(Self { from: number(from)?, to: number(to)? })
+    }
 }
 
 /// `ringfence run`.

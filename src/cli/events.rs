@@ -14,12 +14,14 @@ use crate::report::{Ending, Outcome};
 /// Where events go.
 pub(super) struct Events {
     file: Option<File>,
+    /// Whether a limit was told when it was reached.
+    told_limit: bool,
 }
 
 impl Events {
     /// Opens the place; `fd:N` is a descriptor of the caller's.
     pub(super) fn open(place: Option<&Path>) -> Result<Self, Error> {
-        let Some(place) = place else { return Ok(Self { file: None }) };
+        let Some(place) = place else { return Ok(Self { file: None, told_limit: false }) };
         let fail = |error: std::io::Error| {
             Error::Usage(format!("--events {}: can't be written to: {error}", place.display()))
         };
@@ -33,7 +35,7 @@ impl Events {
             }
             None => crate::os::append_to(place).map_err(fail)?,
         };
-        Ok(Self { file: Some(file) })
+        Ok(Self { file: Some(file), told_limit: false })
     }
 
     /// Writes one event, with the time.
@@ -74,7 +76,10 @@ impl Events {
             Happened::Stopped { signal } => self.write("stopped", json!({ "signal": signal })),
             Happened::Continued => self.write("continued", json!({})),
             Happened::Signal { signal } => self.write("signal", json!({ "signal": signal })),
-            Happened::TimeUp => self.write("limit", json!({ "limit": "wall_time" })),
+            Happened::Limit { limit } => {
+                self.told_limit = true;
+                self.write("limit", json!({ "limit": limit }));
+            }
             Happened::Killed => self.write("killed", json!({})),
         }
     }
@@ -85,7 +90,7 @@ impl Events {
         if kills > 0 {
             self.write("oom-kill", json!({ "count": kills }));
         }
-        if let Ending::Limit { limit, .. } = &outcome.ending {
+        if let (Ending::Limit { limit, .. }, false) = (&outcome.ending, self.told_limit) {
             self.write("limit", json!({ "limit": limit }));
         }
         let fields = json!({ "outcome": outcome.ending, "exit_code": outcome.exit_code });

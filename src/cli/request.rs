@@ -1,10 +1,11 @@
 //! From what was typed to what it means: changes to a profile.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use super::args::SandboxArguments;
-use crate::error::Error;
+use super::args::{PassedFile, SandboxArguments};
+use crate::error::{Error, errno_text};
 use crate::launch::library::Library;
 use crate::launch::load::{context_of_caller, load, load_first, policies, profile_error};
 use crate::policy::{Context, Policy};
@@ -317,10 +318,31 @@ fn process(arguments: &SandboxArguments, collector: &mut Collector<'_>) -> Resul
     if let Some(user) = &arguments.user {
         collector.fragment("--user", "user", &serde_json::Value::from(user.as_str()).to_string());
     }
-    for descriptor in &arguments.pass_fd {
-        collector.fragment("--pass-fd", "process.descriptors", &format!("[{descriptor}]"));
+    for (number, file) in arguments.pass_fd.iter().enumerate() {
+        let to = file.to;
+        if arguments.pass_fd[..number].iter().any(|other| other.to == to) {
+            return Err(Error::Usage(format!("--pass-fd: two are to be at {to} in the command")));
+        }
+        collector.fragment("--pass-fd", "process.descriptors", &format!("[{to}]"));
     }
     Ok(())
+}
+
+/// The descriptors of the caller's that the command gets at other numbers.
+pub(crate) fn passed_files(arguments: &SandboxArguments) -> Result<Vec<(OwnedFd, u32)>, Error> {
+    let moved = arguments.pass_fd.iter().filter(|file| file.from != file.to);
+    moved
+        .map(|file| {
+            let copy = crate::os::copy_inherited(file.from).map_err(|error| {
+                let text = errno_text(error.raw_os_error().unwrap_or_default());
+                let PassedFile { from, to } = file;
+                Error::Usage(format!(
+                    "--pass-fd {from}:{to}: descriptor {from} can't be handed on: {text}"
+                ))
+            })?;
+            Ok((copy, file.to))
+        })
+        .collect()
 }
 
 /// `PATH[:REST]`; a path with a colon in it has to be given in a profile.

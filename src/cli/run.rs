@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
         // The result isn't lost with its account.
         render::line(&format!("the report could not be written: {problem}"));
         if !matches!(report.ending, Ending::LauncherError { .. }) {
-            render::line(&format!("the run itself: {}", render::outcome(&report.ending)));
+            render::line(&format!("the run itself: {}", report.ending));
         }
     }
     if let Some(signal) = report.ending.signal() {
@@ -80,7 +80,8 @@ fn attempt(arguments: &RunArguments, events: &mut Events) -> Result<Outcome, Fai
         let all = request::resolve(&arguments.sandbox, color)?.policies;
         Ok(all.into_iter().skip(1).collect())
     });
-    launch::run(&mut policies, &arguments.command, &mut teller)
+    request::passed_files(&arguments.sandbox)
+        .and_then(|files| launch::run(&mut policies, &arguments.command, &files, &mut teller))
         .map_err(|error| Box::new((error, identity, level)))
 }
 
@@ -124,7 +125,7 @@ impl Observer for Teller<'_> {
             // What was asked for and isn't there is said unasked.
             let lacking = matches!(state.status, Status::Fallback | Status::Unavailable);
             if self.verbose || lacking {
-                render::line(&render::layer(state));
+                render::line(&state.to_string());
             }
         }
     }
@@ -137,7 +138,7 @@ fn tell(arguments: &RunArguments, report: &Outcome) {
         Ending::TimedOut | Ending::OutOfMemory | Ending::Limit { .. } | Ending::Denied { .. }
             if !arguments.quiet =>
         {
-            render::line(&render::outcome(&report.ending));
+            render::line(&report.ending.to_string());
         }
         _ => {}
     }

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -45,6 +45,8 @@ pub struct Child {
     pub stderr: Option<Receiver>,
     /// A copy of the child's pidfd: the reactor wants one of its own.
     end: AsyncFd<OwnedFd>,
+    /// Rings when the child has to be looked at; the runtime's own time may not be enabled.
+    timer: Option<(Instant, AsyncFd<OwnedFd>)>,
     child: crate::Child,
 }
 
@@ -101,7 +103,7 @@ impl Child {
         let stdin = stdin.map_err(watching)?;
         let end =
             child.as_fd().try_clone_to_owned().and_then(crate::os::watch).map_err(watching)?;
-        Ok(Self { stdin, stdout, stderr, end, child })
+        Ok(Self { stdin, stdout, stderr, end, timer: None, child })
     }
 
     /// Waits for the end of the whole tree. Standard input, if it is a pipe, is closed first. It
@@ -119,10 +121,28 @@ impl Child {
             if let Some(outcome) = self.child.try_wait()? {
                 return Poll::Ready(Ok(outcome));
             }
+            if self.poll_due(context)?.is_ready() {
+                continue;
+            }
             let mut guard = ready!(self.end.poll_read_ready(context)).map_err(watching)?;
             // Readable once, a pidfd stays so: asked anew, it tells the truth.
             guard.clear_ready();
         }
+    }
+
+    /// Whether it is time to look at the child, though nothing has happened to it.
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Some(at) = self.child.due() else { return Poll::Pending };
+        if self.timer.as_ref().is_none_or(|(set, _)| *set != at) {
+            let left = at.saturating_duration_since(Instant::now());
+            let timer = crate::os::timer(left).and_then(crate::os::watch).map_err(watching)?;
+            self.timer = Some((at, timer));
+        }
+        let Some((_, timer)) = &self.timer else { return Poll::Pending };
+        ready!(timer.poll_read_ready(context)).map_err(watching)?.clear_ready();
+        // It has rung; another is set, should there be more to wait for.
+        self.timer = None;
+        Poll::Ready(Ok(()))
     }
 
     /// Waits for the end of the whole tree, and collects what it writes to pipes, as

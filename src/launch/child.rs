@@ -17,7 +17,9 @@ use crate::report::{Ending, HeldLimit, Outcome, Usage};
 /// A command that was started in a [`Sandbox`](crate::Sandbox), shaped as [`std::process::Child`].
 ///
 /// It stands for the whole tree of processes. **Dropping it kills and reaps the tree**; to let it
-/// go on unattended, see [`Child::detach`]. Limits hold whether somebody waits or not.
+/// go on unattended, see [`Child::detach`]. Limits hold whether somebody waits or not; but for the
+/// processor time of the whole tree, which is looked at by who waits: each process's own is always
+/// limited.
 ///
 /// As a descriptor ([`AsFd`]) it is a pidfd (`pidfd_open(2)`) that becomes readable when the whole
 /// tree has ended, for any event loop; [`Child::try_wait`] then has the outcome.
@@ -304,6 +306,12 @@ impl Child {
     /// As [`Child::stop`].
     pub fn resume(&mut self) -> Result<(), Error> {
         self.change(false)
+    }
+
+    /// When something has to be done for it, whatever else happens.
+    #[cfg(feature = "tokio")]
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.running.due()
     }
 
     fn change(&mut self, stop: bool) -> Result<(), Error> {

@@ -9,13 +9,14 @@ pub mod doctor;
 pub mod explain;
 pub mod library;
 pub mod load;
+mod memory;
 mod outcome;
 mod profile;
 mod sandbox;
 mod stdio;
 
 use std::ffi::OsString;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::error::{Contradiction, Error};
@@ -28,6 +29,7 @@ use crate::report::{Ending, FORMAT_VERSION, HeldLimit, Outcome, Replaced};
 
 pub use child::{Child, Output, Signal, State};
 pub use command::Command;
+pub use memory::Memory;
 pub use os::{Effort, Happened};
 pub use profile::Profile;
 pub use sandbox::Sandbox;
@@ -229,6 +231,7 @@ pub trait Observer {
 }
 
 /// Runs a command by the first of `policies` that this host can enforce, and waits for its end.
+/// `files` are put at descriptors of the command's, all of which its policies name.
 ///
 /// What a plan only assumes of the host is proved by the launch. Where the launch proves the
 /// opposite before anything was run, the plan is made anew with what was learned.
@@ -238,6 +241,7 @@ pub trait Observer {
 pub fn run(
     policies: &mut Policies<'_>,
     words: &[OsString],
+    files: &[(OwnedFd, u32)],
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
     let mut knowledge = Knowledge::default();
@@ -248,9 +252,10 @@ pub fn run(
             words: words.to_vec(),
             environment: chosen.policy.environment.clone(),
             terminal: terminal.as_ref(),
-            ..Default::default()
+            directory: None,
+            files: files.iter().map(|(file, number)| (file.as_fd(), *number)).collect(),
         };
-        refuse_directories(&chosen, &[])?;
+        refuse_directories(&chosen, &command.files)?;
         let prepared = os::prepare(&chosen.plan, command)?;
         let signals = os::Signals::take();
         let manner = os::Manner { accounting: observer.wants_usage(), exclusive: true };

@@ -1,6 +1,6 @@
 //! Profiles for programs: loaded, made in code, changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,11 +9,12 @@ use super::library::Library;
 use super::load::{context_of_caller, load, profile_error};
 use crate::error::Error;
 use crate::policy::{Policy, ProfileIdentity, validate};
+use crate::profile::diagnostic::Diagnostic;
 use crate::profile::layering::{LoadError, Loaded, Loader, overlay, resolve};
 use crate::profile::model;
 use crate::profile::parse::{parse, parse_fragment};
-use crate::profile::source::{Source, Sources};
-use crate::profile::vocabulary::{Enforcement, Layer, Level, NetworkMode};
+use crate::profile::source::{Origin, Source, Sources};
+use crate::profile::vocabulary::{Access, Enforcement, Layer, Level, NetworkMode};
 
 /// An isolation profile: what a sandbox is to enforce.
 ///
@@ -41,6 +42,8 @@ use crate::profile::vocabulary::{Enforcement, Layer, Level, NetworkMode};
 pub struct Profile {
     loaded: Loaded,
     changes: Vec<Change>,
+    /// What `${CWD}` stands for; `None`: the caller's directory.
+    directory: Option<PathBuf>,
 }
 
 /// What is laid over a profile.
@@ -50,6 +53,14 @@ enum Change {
     Setting(String),
     /// A whole profile.
     Profile { name: String, text: String },
+    /// None, as what was given can't be part of a profile; why not.
+    Wrong(String),
+}
+
+/// A path as text of a profile, in which `${` would begin a variable.
+fn written(path: &Path) -> Result<String, String> {
+    let text = path.to_str().ok_or_else(|| format!("{} isn't UTF-8", path.display()))?;
+    Ok(text.replace("${", "$${"))
 }
 
 /// Loads a text that has a name, and what it refers to from the library.
@@ -77,7 +88,7 @@ impl Profile {
     /// [`Error::Profile`] with every problem of every file.
     pub fn load(reference: &str) -> Result<Self, Error> {
         let loaded = load(&mut Library::of_caller(), reference, false)?;
-        Ok(Self { loaded, changes: Vec::new() })
+        Ok(Self { loaded, changes: Vec::new(), directory: None })
     }
 
     /// Reads a profile from a text, which `name` stands for in messages.
@@ -89,7 +100,7 @@ impl Profile {
         let mut loader = TextLoader { library, name, text, given: false };
         let loaded = resolve(&mut loader, name)
             .map_err(|failure| profile_error(&failure.diagnostics, &failure.sources, false))?;
-        Ok(Self { loaded, changes: Vec::new() })
+        Ok(Self { loaded, changes: Vec::new(), directory: None })
     }
 
     /// A profile of a level, with the level's defaults.
@@ -109,6 +120,11 @@ impl Profile {
         self
     }
 
+    fn wrong(mut self, problem: String) -> Self {
+        self.changes.push(Change::Wrong(problem));
+        self
+    }
+
     /// Puts another profile on top, as if that one extended this one (see the profile reference for
     /// what merging does to each key). What may take the place of `over` isn't taken along.
     ///
@@ -117,6 +133,7 @@ impl Profile {
     pub fn merge(mut self, over: &Self) -> Result<Self, Error> {
         let text = over.to_json()?;
         self.changes.push(Change::Profile { name: over.name().to_owned(), text });
+        self.directory = over.directory.clone().or(self.directory);
         Ok(self)
     }
 
@@ -150,12 +167,16 @@ impl Profile {
             let (name, text) = match change {
                 Change::Setting(text) => ("change in code", text),
                 Change::Profile { name, text } => (name.as_str(), text),
+                Change::Wrong(problem) => {
+                    problems.push(Diagnostic::new(problem, Origin::CODE));
+                    continue;
+                }
             };
             let source = Source { name: name.to_owned(), text: text.clone(), directory: None };
             let id = sources.add(source);
             let read = match change {
-                Change::Setting(_) => parse_fragment(sources, id),
                 Change::Profile { .. } => parse(sources, id),
+                _ => parse_fragment(sources, id),
             };
             match read {
                 Ok(change) => changes.push(change),
@@ -183,42 +204,96 @@ impl Profile {
 
     /// The root directory is a root file system at a directory of the host.
     #[must_use]
-    pub fn root_directory(self, path: &str) -> Self {
-        self.set("filesystem.root", serde_json::json!({ "directory": path }))
+    pub fn root_directory(self, path: impl AsRef<Path>) -> Self {
+        match written(path.as_ref()) {
+            Ok(path) => self.set("filesystem.root", serde_json::json!({ "directory": path })),
+            Err(problem) => self.wrong(problem),
+        }
     }
 
     /// Shows a file or tree of the host at the same place, read-only.
     #[must_use]
-    pub fn read_only(self, path: &str) -> Self {
-        self.bind(path, path, "ro")
+    pub fn read_only(self, path: impl AsRef<Path>) -> Self {
+        self.bind(path.as_ref(), path.as_ref(), Access::ReadOnly)
     }
 
     /// Shows a file or tree of the host at the same place, writable.
     #[must_use]
-    pub fn read_write(self, path: &str) -> Self {
-        self.bind(path, path, "rw")
+    pub fn read_write(self, path: impl AsRef<Path>) -> Self {
+        self.bind(path.as_ref(), path.as_ref(), Access::ReadWrite)
     }
 
-    /// Shows a file or tree of the host at another place; `access` is `ro` or `rw`.
+    /// Shows a file or tree of the host at another place.
+    ///
+    /// As with `--ro` and `--rw` of the command line, what is root's appears as the command's own,
+    /// where root starts it as another user (the key `map_owner`). In all paths given here, `${`
+    /// has no meaning; variables are for [`Profile::set`].
     #[must_use]
-    pub fn bind(self, source: &str, target: &str, access: &str) -> Self {
-        let mount = serde_json::json!({
-            "type": "bind", "source": source, "target": target, "access": access,
-        });
-        self.set("filesystem.mounts", Value::Array(vec![mount]))
+    pub fn bind(self, source: impl AsRef<Path>, target: impl AsRef<Path>, access: Access) -> Self {
+        self.mount(target.as_ref(), |target| {
+            Ok(serde_json::json!({
+                "type": "bind", "source": written(source.as_ref())?, "target": target,
+                "access": access.as_str(), "map_owner": true,
+            }))
+        })
     }
 
-    /// Puts an empty file system in memory at a place; `size` as `64MiB`.
+    /// Puts an empty file system in memory at a place; `size` in bytes, or as `"64MiB"`.
     #[must_use]
-    pub fn tmpfs(self, target: &str, size: &str) -> Self {
-        let mount = serde_json::json!({ "type": "tmpfs", "target": target, "size": size });
-        self.set("filesystem.mounts", Value::Array(vec![mount]))
+    pub fn tmpfs(self, target: impl AsRef<Path>, size: impl Into<Value>) -> Self {
+        let size = size.into();
+        self.mount(target.as_ref(), |target| {
+            Ok(serde_json::json!({ "type": "tmpfs", "target": target, "size": size }))
+        })
+    }
+
+    /// Takes a mount away that the profile has.
+    #[must_use]
+    pub fn without_mount(self, target: impl AsRef<Path>) -> Self {
+        self.mount(target.as_ref(), |target| {
+            Ok(serde_json::json!({ "type": "none", "target": target }))
+        })
+    }
+
+    fn mount(self, target: &Path, entry: impl FnOnce(String) -> Result<Value, String>) -> Self {
+        match written(target).and_then(entry) {
+            Ok(mount) => self.set("filesystem.mounts", Value::Array(vec![mount])),
+            Err(problem) => self.wrong(problem),
+        }
     }
 
     /// Masks a path inside a visible tree.
     #[must_use]
-    pub fn hide(self, path: &str) -> Self {
-        self.set("filesystem.hide", Value::Array(vec![path.into()]))
+    pub fn hide(self, path: impl AsRef<Path>) -> Self {
+        match written(path.as_ref()) {
+            Ok(path) => self.set("filesystem.hide", Value::Array(vec![path.into()])),
+            Err(problem) => self.wrong(problem),
+        }
+    }
+
+    /// What `${CWD}` stands for in the profile, and where commands start if they see it: else, that
+    /// is the directory that this program was started in.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ringfence::{Profile, Sandbox};
+    /// let work = tempfile::tempdir()?;
+    /// // The profile shows the working directory, and lets it be written.
+    /// let profile = Profile::load("default")?.working_directory(work.path());
+    /// let outcome = Sandbox::new(&profile)?.command("touch").arg("made").status()?;
+    /// assert!(outcome.success() && work.path().join("made").exists());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn working_directory(mut self, path: impl AsRef<Path>) -> Self {
+        match std::path::absolute(path.as_ref()) {
+            Ok(path) => self.directory = Some(path),
+            Err(error) => {
+                return self.wrong(format!("{}: {error}", path.as_ref().display()));
+            }
+        }
+        self
     }
 
     /// What is reachable of the network.
@@ -227,9 +302,9 @@ impl Profile {
         self.set("network.mode", mode.as_str())
     }
 
-    /// Limits the memory of the tree; as `512MiB`.
+    /// Limits the memory of the tree; in bytes, or as `"512MiB"`.
     #[must_use]
-    pub fn memory(self, size: &str) -> Self {
+    pub fn memory(self, size: impl Into<Value>) -> Self {
         self.set("limits.memory", size)
     }
 
@@ -261,7 +336,10 @@ impl Profile {
 
     /// Turns it into policies, in order of preference.
     pub(super) fn policies(&self) -> Result<Vec<Policy>, Error> {
-        let context = context_of_caller();
+        let mut context = context_of_caller();
+        if let Some(directory) = &self.directory {
+            context.variables.cwd = Some(directory.clone());
+        }
         let mut sources = self.loaded.sources.clone();
         let changes = self.changes(&mut sources)?;
         let policy = |choice: &crate::profile::layering::Layered| {

@@ -17,6 +17,7 @@ mod namespaces;
 pub mod order;
 pub mod step;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +42,25 @@ pub enum Status {
     Off,
 }
 
+impl Status {
+    /// The one word for it, as in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforced => "enforced",
+            Self::Fallback => "fallback",
+            Self::Unavailable => "unavailable",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// One layer of a plan, or of a run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct LayerState {
@@ -62,6 +82,17 @@ pub struct LayerState {
     /// Whether it counts for the effective level; `false` where there is nothing to enforce.
     #[serde(skip)]
     pub counts: bool,
+}
+
+/// In one line: `cgroup: fallback: limits of each process (why there is no cgroup)`.
+impl fmt::Display for LayerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.layer, self.status)?;
+        if let Some(mechanism) = &self.mechanism {
+            write!(f, ": {mechanism}")?;
+        }
+        self.cause.as_ref().map_or(Ok(()), |cause| write!(f, " ({})", cause.found))
+    }
 }
 
 /// What will be done: every step, in order, and what will hold then.

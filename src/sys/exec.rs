@@ -106,6 +106,13 @@ pub(crate) fn started_with_more_rights() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// Whether a descriptor that is known by its number only would be closed by exec.
+pub(crate) fn is_closed_on_exec(descriptor: i32) -> Result<bool, Errno> {
+    // SAFETY: numbers only.
+    let flags = super::result_int(unsafe { libc::fcntl(descriptor, libc::F_GETFD) })?;
+    Ok(flags & usize::try_from(libc::FD_CLOEXEC).unwrap_or(0) != 0)
+}
+
 /// A close-on-exec copy of a descriptor that is known by its number only.
 pub(crate) fn duplicate(descriptor: i32) -> Result<std::os::fd::OwnedFd, Errno> {
     use std::os::fd::FromRawFd;

@@ -54,6 +54,22 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     binary
 });
 
+/// The path of an example, where every user can reach it.
+#[track_caller]
+pub fn example(name: &str) -> PathBuf {
+    // This test's own program is in `deps`, next to `examples`.
+    let own = std::env::current_exe().unwrap();
+    let built = own.parent().unwrap().with_file_name("examples").join(name);
+    let copy = DIRECTORY.join(name);
+    // Not by way of a half-written copy, which another test of this process might start.
+    let fresh = DIRECTORY.join(format!("{name}.{:?}", std::thread::current().id()));
+    std::fs::copy(&built, &fresh).unwrap_or_else(|error| {
+        panic!("{}: {error}: it is built by \"cargo build --examples\"", built.display())
+    });
+    std::fs::rename(&fresh, &copy).unwrap();
+    copy
+}
+
 /// Where tests have their directories: the host's place for temporary files, unless the sandbox
 /// covers it, or not everybody can enter it.
 static TEMPORARY: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -157,7 +173,16 @@ impl Workspace {
 
     /// A call of ringfence by the caller, in the project directory.
     pub fn ringfence<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Ringfence {
-        let mut command = Command::new(binary());
+        self.call(binary(), arguments)
+    }
+
+    /// A call of any program, in the same way.
+    pub fn call<I: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> Ringfence {
+        let mut command = Command::new(program);
         let arguments: Vec<I> = arguments.into_iter().collect();
         // By this an init is found again: see `tree::marked`.
         let copy = arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(OsStr::new(" "));

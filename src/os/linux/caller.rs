@@ -1,7 +1,9 @@
 //! Who calls, and what that user has to be careful of.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+
+use rustix::io::Errno;
 
 use crate::sys::signal::{SignalSet, kill, reset_disposition, set_mask};
 
@@ -27,15 +29,30 @@ pub(crate) fn is_setuid() -> bool {
 ///
 /// # Errors
 /// It isn't open, or not for writing.
-pub(crate) fn duplicate_descriptor(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+pub(crate) fn duplicate_descriptor(number: u32) -> std::io::Result<OwnedFd> {
     use rustix::fs::OFlags;
-    let number = i32::try_from(number).map_err(|_| rustix::io::Errno::BADF)?;
+    let number = i32::try_from(number).map_err(|_| Errno::BADF)?;
     let copy = crate::sys::exec::duplicate(number)?;
     let flags = rustix::fs::fcntl_getfl(&copy)?;
     if flags & OFlags::RWMODE == OFlags::RDONLY {
-        return Err(rustix::io::Errno::BADF.into());
+        return Err(Errno::BADF.into());
     }
     Ok(copy)
+}
+
+/// A copy of a descriptor that this program was started with. One of its own isn't taken, be it that
+/// it has the number by chance.
+///
+/// # Errors
+/// It isn't open.
+pub(crate) fn copy_inherited(number: u32) -> std::io::Result<OwnedFd> {
+    let number = i32::try_from(number).map_err(|_| Errno::BADF)?;
+    let copy = crate::sys::exec::duplicate(number)?;
+    // What this program opens is closed on exec, and what survived exec isn't.
+    match crate::sys::exec::is_closed_on_exec(number)? {
+        true => Err(Errno::BADF.into()),
+        false => Ok(copy),
+    }
 }
 
 /// The first of some descriptors that is a directory, or a mere reference to a file (`O_PATH`):
@@ -115,4 +132,28 @@ pub(crate) fn clocks() -> (std::time::Duration, std::time::Duration) {
         std::time::Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
     };
     (read(ClockId::Realtime), read(ClockId::Monotonic))
+}
+
+/// A descriptor that becomes readable after a time (`timerfd_create(2)`, `CLOCK_MONOTONIC`).
+///
+/// # Errors
+/// As the call.
+#[cfg(feature = "tokio")]
+pub(crate) fn timer(after: std::time::Duration) -> std::io::Result<std::os::fd::OwnedFd> {
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    let timer =
+        timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+    // Zero would mean never.
+    let after = after.max(std::time::Duration::from_nanos(1));
+    let it_value = Timespec {
+        tv_sec: i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(after.subsec_nanos()),
+    };
+    let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let value = Itimerspec { it_interval, it_value };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &value)?;
+    Ok(timer)
 }

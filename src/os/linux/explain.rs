@@ -212,7 +212,8 @@ fn remedy(step: &Step, failure: Failure) -> Option<String> {
             "the sandboxed user may not enter it: choose another with --cwd, or the user with --user"
         }
         (Step::CloseDescriptors(_), _, Errno::BADF) => {
-            "open the declared descriptors (--pass-fd, process.descriptors) before ringfence starts"
+            "open the declared descriptors (--pass-fd, process.descriptors) before ringfence starts, or \
+             put others at their numbers (--pass-fd N:M)"
         }
         (Step::SetNice(_), _, Errno::PERM | Errno::ACCESS) => {
             "a higher priority needs CAP_SYS_NICE: raise limits.nice"

@@ -11,6 +11,7 @@ mod guard;
 mod idmap;
 mod inspect;
 mod landlock;
+mod memory;
 mod prepare;
 mod private;
 mod running;
@@ -22,13 +23,14 @@ mod tree;
 mod trusted;
 
 pub(crate) use caller::{
-    append_to, clocks, die_of, duplicate_descriptor, is_reference, is_root, is_setuid,
-    reaches_files, release_streams, set_nonblocking, user_id,
+    append_to, clocks, copy_inherited, die_of, duplicate_descriptor, is_reference, is_root,
+    is_setuid, reaches_files, release_streams, set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
 pub(crate) use facts::gather as facts;
 pub(crate) use facts::surroundings::surroundings;
+pub(crate) use memory::{of_length as memory_of_length, seal as seal_memory};
 pub(crate) use prepare::{CommandLine, prepare};
 pub use running::Happened;
 pub(crate) use running::{Ended, Other, Running};
@@ -39,6 +41,8 @@ pub(crate) use trusted::{Unopened, open as open_by_steps};
 
 #[cfg(feature = "tokio")]
 pub(crate) use crate::sys::reactor::watch;
+#[cfg(feature = "tokio")]
+pub(crate) use caller::timer;
 
 use crate::report::HeldLimit;
 

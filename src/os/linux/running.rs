@@ -99,8 +99,11 @@ pub enum Happened {
         /// Its number.
         signal: u8,
     },
-    /// The wall-clock limit was reached.
-    TimeUp,
+    /// A limit of time was reached.
+    Limit {
+        /// Its name in the profile.
+        limit: &'static str,
+    },
     /// The whole tree is killed.
     Killed,
 }
@@ -351,22 +354,23 @@ impl Running {
         Ok(self.ended)
     }
 
+    /// When [`Self::turn`] has something to do, whatever else happens.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let patience = match self.patience {
+            Patience::Endless => None,
+            Patience::KillAt(at) | Patience::KillWithoutInitAt(at) => Some(at),
+        };
+        patience.into_iter().chain(self.budget.as_ref().map(Budget::look_at)).min()
+    }
+
     fn sleep(
         &self,
         others: &mut [Other<'_>],
         timeout: Option<Duration>,
     ) -> Result<Woken, LaunchError> {
-        let now = Instant::now();
-        let due = match self.patience {
-            Patience::Endless => None,
-            Patience::KillAt(at) | Patience::KillWithoutInitAt(at) => {
-                Some(at.saturating_duration_since(now))
-            }
-        };
-        let look =
-            self.budget.as_ref().map(|budget| budget.look_at().saturating_duration_since(now));
+        let due = self.due().map(|at| at.saturating_duration_since(Instant::now()));
         // The timeout is counted by the monotonic clock, which steps of the time don't move.
-        let timeout = timeout.into_iter().chain(due).chain(look).min().map(timespec);
+        let timeout = timeout.into_iter().chain(due).min().map(timespec);
         // A channel that has ended would wake this up for ever.
         let told = self.told_pending.then_some(&self.tree.channel);
         let own = [Some(&self.tree.pidfd), told, self.exec_channel.as_ref()];
@@ -433,7 +437,7 @@ impl Running {
                 }
                 Received::Record(Record::TimedOut, _) => {
                     self.timed_out = true;
-                    self.happened.push(Happened::TimeUp);
+                    self.happened.push(Happened::Limit { limit: "wall_time" });
                 }
                 Received::Record(..) => {}
                 Received::Terminal(master) => self.terminal = Some(master),
@@ -471,6 +475,7 @@ impl Running {
             return;
         }
         self.out_of_cpu_time = true;
+        self.happened.push(Happened::Limit { limit: "cpu_time" });
         // Who is being ended already has no more than that.
         if !self.terminated && !self.timed_out && !self.killed {
             self.patience = Patience::KillAt(now + AFTER_XCPU);

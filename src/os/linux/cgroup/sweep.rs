@@ -12,7 +12,7 @@ use super::{NAME, Roots, place};
 /// One with processes in it, or with an owner that lives, stays.
 pub fn sweep<'a>(parents: impl IntoIterator<Item = &'a Path>, roots: &Roots) -> Vec<PathBuf> {
     let mut removed = Vec::new();
-    for parent in parents {
+    for parent in parents.into_iter().filter(|parent| may_have_children(parent)) {
         let Ok(parent) = Directory::open(parent) else { continue };
         for name in parent.child_names().unwrap_or_default() {
             let dead = owner(&name).is_some_and(|pid| !is_alive(pid, roots));
@@ -23,6 +23,11 @@ pub fn sweep<'a>(parents: impl IntoIterator<Item = &'a Path>, roots: &Roots) -> 
         }
     }
     removed
+}
+
+/// A directory's links are its name, its own `.` and the `..` of each directory in it.
+fn may_have_children(directory: &Path) -> bool {
+    rustix::fs::stat(directory).is_ok_and(|status| status.st_nlink != 2)
 }
 
 /// The launcher in a name of ours: `ringfence-PID-RANDOM` or `ringfence-supervisor-PID`.
