@@ -139,19 +139,41 @@ fn signals_to_the_launcher_reach_the_command() {
     });
 }
 
+/// How often a launcher is killed at each level by each caller. `RINGFENCE_KILLS=500` is thorough.
+fn kills() -> u32 {
+    std::env::var("RINGFENCE_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(25)
+}
+
+/// Random moments within the first 40 ms, denser at their start, where the setup is.
+struct Moments(u64);
+
+impl Moments {
+    fn new() -> Self {
+        Self(u64::from(std::process::id()) << 20 | 1)
+    }
+
+    fn next(&mut self) -> Duration {
+        // xorshift64
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let share = f64::from(u32::try_from(self.0 >> 32).unwrap()) / f64::from(u32::MAX);
+        Duration::from_secs_f64(0.04 * share * share)
+    }
+}
+
 #[test]
 fn nothing_survives_a_launcher_killed_at_any_moment() {
     // Row 18: before the clone, between any two steps of the setup, and while the command runs.
-    const TRIES: u32 = 14;
+    let moments = std::cell::RefCell::new(Moments::new());
     everywhere(|workspace, caller, level, mark| {
         let script =
             format!("./tree deaf {mark} & setsid ./tree deaf {mark} & exec ./tree deaf {mark}");
         let words = ["run", "-q", "-l", level, "--", "sh", "-c", &script];
         let mut launchers = Vec::new();
-        for attempt in 0..TRIES {
+        for _ in 0..kills() {
             let mut child = workspace.ringfence(words).command.spawn().unwrap();
-            // Denser where the setup is: the first milliseconds.
-            std::thread::sleep(Duration::from_micros(u64::from(attempt * attempt) * 180));
+            std::thread::sleep(moments.borrow_mut().next());
             child.kill().unwrap();
             let id = child.id();
             child.wait_with_output().unwrap();
@@ -164,6 +186,36 @@ fn nothing_survives_a_launcher_killed_at_any_moment() {
             assert!(cgroups_of(id).is_empty(), "{caller:?} {level}: {:?}", cgroups_of(id));
         }
     });
+}
+
+#[test]
+fn what_a_killed_launcher_left_on_disk_is_removed_by_the_next() {
+    let mut moments = Moments::new();
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let mark = mark();
+        let temporary = workspace.project().join("temporary");
+        std::fs::create_dir(&temporary).unwrap();
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
+        std::fs::set_permissions(&temporary, everybody).unwrap();
+        let run = |script: &str| {
+            // Where nothing can be mounted, directories stand in for file systems in memory.
+            let script = format!("{script} # {mark}");
+            let mut run = workspace.quietly(&["-p", "landlock-only"], &["sh", "-c", &script]);
+            run.command.env("TMPDIR", &temporary);
+            run
+        };
+        for _ in 0..kills() {
+            let mut child = run("sleep 60; exit").command.spawn().unwrap();
+            std::thread::sleep(moments.next());
+            child.kill().unwrap();
+            child.wait_with_output().unwrap();
+            nothing_stays(&mark);
+        }
+        run("exit").finish().success();
+        let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{caller:?}: {left:?}");
+    }
 }
 
 #[test]

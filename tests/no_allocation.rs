@@ -16,8 +16,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use ringfence::launch::library::Library;
 use ringfence::launch::load::{context_of_caller, load, policies};
-use ringfence::launch::{Chosen, Observer, Policies, run};
+use ringfence::launch::{Chosen, Observer, OwnTerminal, Policies, run};
 use ringfence::policy::Policy;
+use rustix::pty::OpenptFlags;
 
 /// Hands everything on to the system's allocator, and counts uses by processes that aren't the
 /// owner.
@@ -126,9 +127,14 @@ const LEVELS: [&str; 5] =
 /// Whether this is the test run again as an unprivileged user.
 const UNPRIVILEGED: &str = "RINGFENCE_TEST_UNPRIVILEGED";
 
-struct Silent;
+/// Whether commands get a terminal of their own.
+struct Silent(OwnTerminal);
 
 impl Observer for Silent {
+    fn terminal(&self) -> OwnTerminal {
+        self.0
+    }
+
     fn planned(&mut self, _: &Chosen, _: u32) {}
 }
 
@@ -138,7 +144,7 @@ fn first(policies: &[Policy]) -> Policies<'static> {
 }
 
 /// Runs `true` at a level in this very process.
-fn launch(level: &str) {
+fn launch(level: &str, terminal: OwnTerminal) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("profile.json");
     std::fs::write(&path, PROFILE.replace("LEVEL", level)).expect("a profile");
@@ -147,12 +153,12 @@ fn launch(level: &str) {
     let policies = policies(&loaded, &[], &context_of_caller(), false).expect("a policy");
     // As is the search in PATH, which a `find_program` that allocates would betray.
     let words = [OsString::from("true")];
-    let report = run(&mut first(&policies), &words, &[], &mut Silent)
+    let report = run(&mut first(&policies), &words, &[], &mut Silent(terminal))
         .unwrap_or_else(|error| panic!("{level}: {error}"));
     assert_eq!(report.exit_code, 0, "{level}: {report:?}");
     // A launch that fails between clone and exec doesn't allocate either.
     let missing = [OsString::from("no-such-program")];
-    let code = match run(&mut first(&policies), &missing, &[], &mut Silent) {
+    let code = match run(&mut first(&policies), &missing, &[], &mut Silent(terminal)) {
         Ok(report) => report.exit_code,
         Err(error) => error.exit_code(),
     };
@@ -164,8 +170,18 @@ fn launch(level: &str) {
 fn nothing_is_allocated_between_clone_and_exec() {
     let (_guard, counter) = start_counting();
     for level in LEVELS {
-        launch(level);
+        launch(level, OwnTerminal::Never);
         assert_eq!(counter.load(Ordering::Relaxed), 0, "level {level}");
+    }
+    // The caller's terminal; nobody sits at the other side.
+    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    rustix::pty::unlockpt(&master).expect("a terminal");
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).expect("its other side");
+    rustix::stdio::dup2_stdin(&slave).expect("standard input");
+    for level in LEVELS {
+        launch(level, OwnTerminal::Always);
+        assert_eq!(counter.load(Ordering::Relaxed), 0, "level {level}, with a terminal");
     }
 }
 

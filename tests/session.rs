@@ -85,7 +85,7 @@ fn by_itself_the_command_has_a_session_of_its_own() {
             let workspace = Workspace::new(caller);
             workspace.bring("inject");
             let mut terminal = Terminal::new(caller);
-            let mut child = start(&workspace, &terminal, &["-l", level], script);
+            let mut child = start(&workspace, &terminal, &["-l", level, "--no-tty"], script);
             child.wait().unwrap();
             terminal.drain();
             let shown = &terminal.shown;

@@ -267,16 +267,19 @@ fn a_time_limit_holds_though_the_launcher_is_stopped() {
 fn a_shell_treats_a_run_as_it_treats_its_command() {
     for caller in callers() {
         let workspace = Workspace::new(caller);
-        let Some(terminal) = Terminal::open(&workspace, caller) else { return };
+        let Some(terminal) = Terminal::open(&workspace) else { return };
         // Without a terminal of its own, the terminal's keys are the launcher's.
-        let run = |script: &str| terminal.line(&format!("$rf run $no -q -- {script}"));
-        run("sleep 60");
-        std::thread::sleep(Duration::from_millis(300));
+        let a_moment = || std::thread::sleep(Duration::from_millis(500));
+        let run = "$rf run --no-tty -q -- sh -c 'echo runs; exec sleep 60'";
+        let start = || {
+            terminal.line(run);
+            terminal.wait_for_line("runs");
+        };
+        start();
         terminal.key("C-c");
         terminal.wait_for_prompt(130);
         terminal.clear();
-        run("sh -c 'while :; do sleep 0.1; done'");
-        std::thread::sleep(Duration::from_millis(300));
+        start();
         terminal.key("C-z");
         terminal.wait_for("Stopped");
         terminal.wait_for_prompt(148);
@@ -284,20 +287,20 @@ fn a_shell_treats_a_run_as_it_treats_its_command() {
         terminal.wait_for("Running");
         terminal.wait_for_prompt(0);
         terminal.line("fg");
-        std::thread::sleep(Duration::from_millis(200));
+        a_moment();
         terminal.key("C-z");
         terminal.wait_for_prompt(148);
         terminal.line("fg");
-        std::thread::sleep(Duration::from_millis(200));
+        a_moment();
         terminal.key("C-c");
         terminal.wait_for_prompt(130);
         terminal.clear();
-        terminal.line("while :; do $rf run $no -q -- sleep 60; done; echo \"not \"here");
-        std::thread::sleep(Duration::from_millis(300));
+        terminal.line(&format!("while :; do {run}; done; echo \"not \"here"));
+        terminal.wait_for_line("runs");
         terminal.key("C-c");
         terminal.wait_for_prompt(130);
         assert!(!terminal.screen().contains("not here"), "{caller:?}: {}", terminal.screen());
-        terminal.line("$rf run $no -q -- sleep 60 & sleep 0.3; kill %1; wait %1");
+        terminal.line("$rf run --no-tty -q -- sleep 60 & sleep 0.3; kill %1; wait %1");
         terminal.wait_for_prompt(143);
     }
 }

@@ -178,6 +178,15 @@ pub(crate) struct RunArguments {
     /// Say what holds, layer by layer
     #[arg(short, long, help_heading = "Output")]
     pub(crate) verbose: bool,
+    /// Give the command a terminal of its own: auto does where standard input and output are
+    /// terminals
+    #[arg(long, value_name = "WHEN", help_heading = "Terminal", value_enum,
+          num_args = 0..=1, require_equals = true, default_value = "auto",
+          default_missing_value = "always")]
+    pub(crate) tty: Tty,
+    /// The same as --tty=never
+    #[arg(long, help_heading = "Terminal", conflicts_with = "tty")]
+    pub(crate) no_tty: bool,
     /// The command and its arguments
     #[arg(
         value_name = "COMMAND",
@@ -186,6 +195,18 @@ pub(crate) struct RunArguments {
         trailing_var_arg = true
     )]
     pub(crate) command: Vec<OsString>,
+}
+
+/// When the command gets a terminal of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Tty {
+    /// Where standard input and output are terminals
+    #[default]
+    Auto,
+    /// Wherever one of the standard streams is a terminal
+    Always,
+    /// Nowhere
+    Never,
 }
 
 /// `ringfence check`.

@@ -1,11 +1,11 @@
 //! `ringfence run`.
 
-use super::args::RunArguments;
+use super::args::{RunArguments, Tty};
 use super::events::Events;
 use super::report_file::Destination;
 use super::{output, render, request};
 use crate::error::Error;
-use crate::launch::{self, Chosen, Happened, Observer, Policies};
+use crate::launch::{self, Chosen, Happened, Observer, OwnTerminal, Policies};
 use crate::plan::Status;
 use crate::policy::ProfileIdentity;
 use crate::profile::vocabulary::Level;
@@ -68,7 +68,13 @@ fn attempt(arguments: &RunArguments, events: &mut Events) -> Result<Outcome, Fai
     let (identity, level) = (first.profile.clone(), first.level);
     let reported = arguments.report.is_some() || arguments.report_fd.is_some() || arguments.json;
     let (quiet, verbose) = (arguments.quiet, arguments.verbose);
-    let mut teller = Teller { quiet, verbose, reported, events };
+    let terminal = match arguments.tty {
+        _ if arguments.no_tty => OwnTerminal::Never,
+        Tty::Auto => OwnTerminal::Auto,
+        Tty::Always => OwnTerminal::Always,
+        Tty::Never => OwnTerminal::Never,
+    };
+    let mut teller = Teller { quiet, verbose, reported, events, terminal };
     // What may take the profile's place is read only when this host can't enforce it.
     let mut policies = Policies::new(first, || {
         let all = request::resolve(&arguments.sandbox, color)?.policies;
@@ -90,11 +96,16 @@ struct Teller<'a> {
     /// Whether a report is written, with what the run used.
     reported: bool,
     events: &'a mut Events,
+    terminal: OwnTerminal,
 }
 
 impl Observer for Teller<'_> {
     fn wants_usage(&self) -> bool {
         self.reported
+    }
+
+    fn terminal(&self) -> OwnTerminal {
+        self.terminal
     }
 
     fn happened(&mut self, happened: Happened) {
@@ -103,6 +114,7 @@ impl Observer for Teller<'_> {
 
     fn planned(&mut self, chosen: &Chosen, pid: u32) {
         self.events.started(chosen, pid);
+        crate::os::release_streams();
         if self.quiet {
             return;
         }

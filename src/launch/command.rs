@@ -357,6 +357,7 @@ impl Command {
             environment: self.environment.apply(&chosen.policy.environment),
             directory: self.directory.clone(),
             files,
+            terminal: None,
         })
     }
 

@@ -170,6 +170,46 @@ fn replacement_note(refusal: &Refusal, policy: &Policy) -> String {
     format!("the profile {wanted} can't be enforced on this host{why}; {taken} takes its place")
 }
 
+/// Whether a command gets a terminal of its own, where its caller has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnTerminal {
+    /// Where somebody sits at it: standard input and output both are terminals.
+    #[default]
+    Auto,
+    /// Wherever one of the standard streams is a terminal; it is an error if none is.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The terminal in whose place the command gets one of its own.
+fn callers_terminal(
+    wanted: OwnTerminal,
+    chosen: &Chosen,
+) -> Result<Option<os::CallersTerminal>, Error> {
+    let usage = |text: &str| Err(Error::Usage(format!("--tty: {text}")));
+    let allowed = chosen.plan.allows_terminal();
+    match (wanted, os::CallersTerminal::find()) {
+        (OwnTerminal::Never, _) => Ok(None),
+        (OwnTerminal::Auto, Ok(found)) => {
+            let reads = chosen.policy.process.stdin == Stdin::Inherit;
+            Ok(found.filter(|terminal| allowed && reads && terminal.is_interactive()))
+        }
+        (OwnTerminal::Auto, Err(_)) => Ok(None),
+        (OwnTerminal::Always, _) if !allowed => usage(
+            "a terminal of its own needs a session of its own, which the profile switches off \
+             (\"process\": {\"session\": false})",
+        ),
+        (OwnTerminal::Always, Ok(Some(found))) => Ok(Some(found)),
+        (OwnTerminal::Always, Ok(None)) => {
+            usage("none of the standard streams is a terminal; leave it out, or run it at one")
+        }
+        (OwnTerminal::Always, Err(problem)) => {
+            usage(&format!("the terminal can't be opened anew: {problem}"))
+        }
+    }
+}
+
 /// How a run is watched and told of.
 pub trait Observer {
     /// Called once, when the plan is final and the command, of this process id, was let go.
@@ -178,6 +218,11 @@ pub trait Observer {
     /// Something has happened to the run.
     fn happened(&mut self, happened: Happened) {
         let _ = happened;
+    }
+
+    /// Whether the command gets a terminal of its own.
+    fn terminal(&self) -> OwnTerminal {
+        OwnTerminal::Never
     }
 
     /// Whether it matters what the run uses, beyond what its limits need: counting that takes
@@ -204,9 +249,11 @@ pub fn run(
     let mut knowledge = Knowledge::default();
     loop {
         let chosen = choose_knowing(policies, Effort::Look, &knowledge)?;
+        let terminal = callers_terminal(observer.terminal(), &chosen)?;
         let command = os::CommandLine {
             words: words.to_vec(),
             environment: chosen.policy.environment.clone(),
+            terminal: terminal.as_ref(),
             directory: None,
             files: files.iter().map(|(file, number)| (file.as_fd(), *number)).collect(),
         };
@@ -227,8 +274,9 @@ pub fn run(
         observer.planned(&chosen, running.target());
         let limits = os::limits_in_force(&running);
         os::sweep(&chosen.facts, &chosen.plan);
-        let ended =
-            os::wait(&mut running, signals.as_ref().ok(), &mut |what| observer.happened(what))?;
+        let ended = os::wait(&mut running, signals.as_ref().ok(), terminal, &mut |what| {
+            observer.happened(what)
+        })?;
         drop(running);
         let ending = outcome::classify(&ended, &chosen.plan);
         return Ok(report(&chosen, words, limits, &ended, ending));

@@ -120,7 +120,7 @@ fn layout_name(builder: &Builder<'_>) -> &'static str {
         CgroupLayout::None => "none",
         CgroupLayout::V1 => "version 1",
         CgroupLayout::V2 => "version 2",
-        CgroupLayout::Hybrid => "version 1 and 2",
+        CgroupLayout::Hybrid => "of a host with version 1 and 2",
     }
 }
 

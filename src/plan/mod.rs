@@ -153,6 +153,25 @@ impl Plan {
     pub fn effective(&self) -> Option<Level> {
         effective_level(&self.layers)
     }
+
+    /// Whether the command can have a terminal of its own: without a session of its own it can't.
+    #[must_use]
+    pub fn allows_terminal(&self) -> bool {
+        self.steps.contains(&Step::NewSession)
+    }
+
+    /// The same plan for a command that gets a terminal of its own.
+    #[must_use]
+    pub fn with_terminal(&self) -> Self {
+        let ptmx = self.steps.iter().rev().find_map(|step| match step {
+            Step::DevPts(path) => Some(path.join("ptmx")),
+            _ => None,
+        });
+        let mut plan = self.clone();
+        plan.steps.extend([Step::OpenTerminal(ptmx), Step::TakeTerminal]);
+        order::arrange(&mut plan.steps);
+        plan
+    }
 }
 
 /// The highest level all of whose layers, and all of those below it, are enforced. Layers that

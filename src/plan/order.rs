@@ -51,24 +51,28 @@ const fn rank(step: &Step) -> u8 {
         Step::SetCapabilities(_) => 44,
         // Landlock and seccomp want it.
         Step::NoNewPrivs => 45,
+        // As the sandboxed user, to whom it belongs then.
+        Step::OpenTerminal(_) => 46,
         Step::StartTarget => 50,
         // In the process that becomes the command.
         Step::TargetGroup => 60,
-        Step::Stdio(_) => 61,
-        Step::SetUmask(_) => 62,
+        // Its group has to be there.
+        Step::TakeTerminal => 61,
+        Step::Stdio(_) => 62,
+        Step::SetUmask(_) => 63,
         // As the sandboxed user, so that its permissions decide.
-        Step::ChangeDirectory(_) => 63,
-        Step::FindProgram => 64,
+        Step::ChangeDirectory(_) => 64,
+        Step::FindProgram => 65,
         // After every mount: a domain may not mount.
-        Step::Landlock(_) => 65,
-        Step::CloseDescriptors(_) => 66,
+        Step::Landlock(_) => 66,
+        Step::CloseDescriptors(_) => 67,
         // After the fork of the target: a limit of processes counts at fork.
-        Step::SetRlimit { .. } => 67,
-        Step::ResetSignals => 68,
-        Step::Verify => 69,
+        Step::SetRlimit { .. } => 68,
+        Step::ResetSignals => 69,
+        Step::Verify => 70,
         // Whatever comes after this must be let through by the filter.
-        Step::Seccomp { .. } => 70,
-        Step::Exec => 71,
+        Step::Seccomp { .. } => 71,
+        Step::Exec => 72,
     }
 }
 

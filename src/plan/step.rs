@@ -96,12 +96,17 @@ pub enum Step {
     SetCapabilities(u64),
     /// Sets `no_new_privs`.
     NoNewPrivs,
+    /// Makes a terminal of the command's own that of init's session: by this `ptmx` of the sandbox,
+    /// or else the launcher has made it.
+    OpenTerminal(Option<PathBuf>),
     /// Starts the process that becomes the command; init goes on as its supervisor inside.
     StartTarget,
     /// Puts that process into a process group of its own, in init's session. Not into a session of
     /// its own: with its parent in another session, its group would be an orphan, which the kernel
     /// doesn't let a terminal stop.
     TargetGroup,
+    /// Puts the command's own terminal at the standard streams that are terminals of the caller's.
+    TakeTerminal,
     /// Arranges descriptors 0 to 2.
     Stdio(Stdin),
     /// Sets the scheduling priority.
@@ -272,6 +277,8 @@ impl Step {
             ),
             Self::NewSession => "start a session".into(),
             Self::TargetGroup => "start a process group".into(),
+            Self::OpenTerminal(_) => "open the command's terminal".into(),
+            Self::TakeTerminal => "take the command's terminal".into(),
             Self::JoinCgroup => "join the cgroup".into(),
             Self::NewCgroupNamespace => "make a cgroup namespace".into(),
             Self::AdoptIds(ids) | Self::SetIds(ids) => {
@@ -342,7 +349,9 @@ impl Step {
                 Layer::ProcessTree
             }
             Self::MapIds(_) => Layer::UserNamespace,
-            Self::NewSession | Self::TargetGroup => Layer::Session,
+            Self::NewSession | Self::TargetGroup | Self::OpenTerminal(_) | Self::TakeTerminal => {
+                Layer::Session
+            }
             Self::NewCgroupNamespace => Layer::CgroupNamespace,
             Self::PrivateMounts => Layer::MountNamespace,
             Self::NewRoot(_)

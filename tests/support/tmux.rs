@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::{Caller, Workspace, binary};
+use super::{Workspace, binary};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -15,7 +15,7 @@ pub struct Terminal<'a> {
 impl<'a> Terminal<'a> {
     /// Opens one; `None` where there is no tmux, which is said then.
     #[track_caller]
-    pub fn open(workspace: &'a Workspace, caller: Caller) -> Option<Self> {
+    pub fn open(workspace: &'a Workspace) -> Option<Self> {
         if !super::has_program("tmux") || !super::has_program("bash") {
             return None;
         }
@@ -31,7 +31,6 @@ impl<'a> Terminal<'a> {
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", &shell]);
         terminal.tmux(&["set-option", "-g", "status", "off"]);
         terminal.wait_for("[0]>");
-        println!("{caller:?}");
         Some(terminal)
     }
 
@@ -63,7 +62,16 @@ impl<'a> Terminal<'a> {
 
     /// Types a line.
     pub fn line(&self, text: &str) {
+        let at_prompt = |screen: &str| {
+            let last = screen.lines().last().unwrap_or_default().trim();
+            last.starts_with('[') && last.ends_with("]>")
+        };
+        let typed_to_shell = at_prompt(&self.screen());
         self.text(text);
+        if typed_to_shell && !text.is_empty() {
+            // Else the prompt that it is typed at could be taken for the next one.
+            self.wait("the line typed", |screen| !at_prompt(screen));
+        }
         self.key("Enter");
     }
 
@@ -100,6 +108,13 @@ impl<'a> Terminal<'a> {
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> String {
         self.wait(&format!("{text:?}"), |screen| screen.contains(text))
+    }
+
+    /// Waits for a line: of a command's output, as what was typed has a prompt before it.
+    #[track_caller]
+    pub fn wait_for_line(&self, text: &str) -> String {
+        let wanted = |line: &str| line.trim_end() == text;
+        self.wait(&format!("the line {text:?}"), |screen| screen.lines().any(wanted))
     }
 
     /// Waits for the prompt after a command that has ended so.

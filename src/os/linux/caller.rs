@@ -78,6 +78,17 @@ pub(crate) fn set_nonblocking(pipe: impl AsFd) -> std::io::Result<()> {
     Ok(rustix::fs::fcntl_setfl(&pipe, flags)?)
 }
 
+/// Lets go of standard input and output, for a process that has no use for them: the neighbours of a
+/// pipeline see the command close them, and not the launcher's end.
+pub(crate) fn release_streams() {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    if let Ok(null) = rustix::fs::open("/dev/null", flags, Mode::empty()) {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
 /// Ends this process by a signal, without a core dump. Comes back where it doesn't die of that: a
 /// process 1 doesn't.
 pub(crate) fn die_of(signal: u8) {

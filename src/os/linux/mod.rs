@@ -10,6 +10,7 @@ mod facts;
 mod guard;
 mod idmap;
 mod inspect;
+mod landlock;
 mod memory;
 mod prepare;
 mod private;
@@ -17,12 +18,13 @@ mod running;
 pub mod seccomp;
 mod spawn;
 mod supervise;
+mod terminal;
 mod tree;
 mod trusted;
 
 pub(crate) use caller::{
     append_to, clocks, copy_inherited, die_of, duplicate_descriptor, is_reference, is_root,
-    is_setuid, reaches_files, set_nonblocking, user_id,
+    is_setuid, reaches_files, release_streams, set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;
@@ -34,6 +36,7 @@ pub use running::Happened;
 pub(crate) use running::{Ended, Other, Running};
 pub(crate) use spawn::{Manner, spawn};
 pub(crate) use supervise::{FORWARDED_NAMES, Signals, wait};
+pub(crate) use terminal::CallersTerminal;
 pub(crate) use trusted::{Unopened, open as open_by_steps};
 
 #[cfg(feature = "tokio")]

@@ -2,23 +2,25 @@
 //! allocated for a launch is allocated here.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Uid};
+use rustix::io::Errno;
 
-use super::child::ops::{
-    ChildOp, Credentials, ExpectedCapabilities, LandlockPath, Place, Program, TmpfsOptions,
-};
+use super::child::ops::{ChildOp, Credentials, ExpectedCapabilities, Place, Program, TmpfsOptions};
+use super::child::terminal::OwnTerminal;
 use super::facts::load::processor_is_idle;
+use super::landlock;
 use super::private::PrivateDirectories;
+use super::terminal::{self, CallersTerminal};
 use super::{idmap, seccomp};
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
 use crate::plan::order::Actor;
-use crate::plan::step::{Bind, LandlockRules, NewRoot, Step, Tmpfs};
+use crate::plan::step::{Bind, NewRoot, Step, Tmpfs};
 use crate::plan::{Expected, Plan};
 use crate::policy::arch::Arch;
 use crate::policy::limits::TreeLimits;
@@ -26,7 +28,6 @@ use crate::policy::seccomp::SeccompPolicy;
 use crate::profile::vocabulary::{Layer, Stdin};
 use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
-use crate::sys::landlock::RulesetAttributes;
 use crate::sys::mount::attribute;
 use crate::sys::seccomp::Instruction;
 
@@ -42,6 +43,8 @@ pub(crate) struct CommandLine<'a> {
     /// Files that it gets, and at which numbers. The policy's list of descriptors has those
     /// above 2 too.
     pub files: Vec<(BorrowedFd<'a>, u32)>,
+    /// The caller's terminal, where the command gets one of its own in its place.
+    pub terminal: Option<&'a CallersTerminal>,
 }
 
 /// Everything a launch needs, made ready.
@@ -52,6 +55,8 @@ pub(crate) struct Prepared {
     pub(super) cgroup: Option<TreeLimits>,
     /// The lowest descriptor above all that the command gets.
     pub(super) first_free: i32,
+    /// The launcher's side of the command's terminal, where that is one of the host's.
+    pub(super) master: Option<OwnedFd>,
     /// What outlives the start.
     pub(super) context: Context,
 }
@@ -72,7 +77,20 @@ pub(super) struct Context {
 pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prepared, LaunchError> {
     let private = PrivateDirectories::make(plan)?;
     let command = private.in_command(command);
-    let plan = in_directory(private.in_plan(plan), command.directory.as_deref());
+    let mut plan = in_directory(private.in_plan(plan), command.directory.as_deref());
+    let callers = command.terminal;
+    let (terminal, master) = match callers {
+        Some(callers) => {
+            plan = Arc::new(plan.with_terminal());
+            let fail = |errno: Errno| {
+                let text = crate::error::errno_text(errno.raw_os_error());
+                let text = format!("no terminal can be made for the command: {text}");
+                LaunchError::preparing(Layer::Session, text)
+            };
+            own_terminal(&plan, callers).map(|(own, master)| (Some(own), master)).map_err(fail)?
+        }
+        None => (None, None),
+    };
     let mut init = Vec::new();
     let mut target = Vec::new();
     let mut origins = [Vec::new(), Vec::new()];
@@ -87,8 +105,19 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
         }
         let list = if step.actor() == Actor::Target { &mut target } else { &mut init };
         let before = list.len();
-        translate(step, &plan, &mut files, list)
-            .map_err(|problem| LaunchError::preparing(step.layer(), problem))?;
+        let translated = match (step, callers) {
+            (Step::TakeTerminal, Some(callers)) => {
+                let (streams, in_foreground) = (callers.streams, callers.in_foreground);
+                list.push(ChildOp::TakeTerminal { streams, in_foreground });
+                Ok(())
+            }
+            (Step::Landlock(rules), Some(callers)) => {
+                let own = terminal.as_ref().map(|own| (callers, own));
+                landlock::operation(rules, &files, own).map(|op| list.push(op))
+            }
+            _ => translate(step, &plan, &mut files, list),
+        };
+        translated.map_err(|problem| LaunchError::preparing(step.layer(), problem))?;
         let added = list.len() - before;
         origins[usize::from(step.actor() == Actor::Target)]
             .extend(std::iter::repeat_n(number, added));
@@ -102,6 +131,7 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
         candidates: candidates(&command.words, &path).map_err(strings)?,
         arguments: arguments(&command.words).map_err(strings)?,
         environment: environment(&command.environment).map_err(strings)?,
+        terminal,
         own_group: plan.steps.contains(&Step::TargetGroup),
         wall_time: plan.supervision.wall_time,
         grace: plan.supervision.grace,
@@ -114,7 +144,27 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
     };
     let name = command.words.into_iter().next().unwrap_or_default();
     let context = Context { plan, origins, program: name, _private: private };
-    Ok(Prepared { program, cgroup, first_free, context })
+    Ok(Prepared { program, cgroup, first_free, master, context })
+}
+
+/// What the child needs to make a terminal, and the launcher's side where it is one of the host's.
+fn own_terminal(
+    plan: &Plan,
+    callers: &CallersTerminal,
+) -> Result<(OwnTerminal, Option<OwnedFd>), Errno> {
+    let (master, slave) = if plan.steps.contains(&Step::OpenTerminal(None)) {
+        let (master, slave) = terminal::host_pair()?;
+        if let Some(ids) = plan.expected.ids.filter(|_| rustix::process::geteuid().is_root()) {
+            // Opened by its name, it is opened as the sandboxed user.
+            rustix::fs::fchown(&slave, Some(Uid::from_raw(ids.uid)), None)?;
+        }
+        (Some(master), Some(slave))
+    } else {
+        (None, None)
+    };
+    let copy = rustix::io::fcntl_dupfd_cloexec(&callers.file, 3)?;
+    let (settings, size) = (callers.settings.clone(), callers.size);
+    Ok((OwnTerminal { settings, size, slave, callers: copy }, master))
 }
 
 /// The plan of a run that starts in another directory.
@@ -167,7 +217,7 @@ impl Files {
 }
 
 /// What went wrong while preparing a step.
-type Problem = String;
+pub(super) type Problem = String;
 
 pub(super) fn open_proc() -> Result<OwnedFd, LaunchError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -181,7 +231,7 @@ fn text(bytes: &OsStr) -> Result<CString, Problem> {
     CString::new(bytes.as_bytes()).map_err(|_| format!("{} contains a NUL byte", bytes.display()))
 }
 
-fn host_path(path: &Path) -> Result<CString, Problem> {
+pub(super) fn host_path(path: &Path) -> Result<CString, Problem> {
     text(path.as_os_str())
 }
 
@@ -221,6 +271,9 @@ fn translate(
         // Joining it makes it then.
         Step::BeginNetwork => return Ok(()),
         Step::JoinNetwork => ChildOp::JoinNetwork,
+        Step::OpenTerminal(ptmx) => {
+            ChildOp::OpenTerminal(ptmx.as_deref().map(host_path).transpose()?)
+        }
         Step::LoopbackUp => ChildOp::LoopbackUp,
         Step::DropBoundingSet(kept) => ChildOp::DropBoundingSet(*kept),
         Step::LockSecurebits(kept) => ChildOp::LockSecurebits(*kept),
@@ -235,7 +288,7 @@ fn translate(
         Step::SetUmask(mask) => ChildOp::SetUmask(*mask),
         Step::ChangeDirectory(path) => ChildOp::ChangeDirectory(host_path(path)?),
         Step::FindProgram => ChildOp::FindProgram,
-        Step::Landlock(rules) => landlock(rules, files)?,
+        Step::Landlock(rules) => landlock::operation(rules, files, None)?,
         Step::CloseDescriptors(kept) => {
             // Nothing that comes later has a descriptor that this could overwrite.
             for (file, number) in files.drain(..) {
@@ -354,50 +407,6 @@ pub(super) fn rlimit(resource: Resource) -> rustix::process::Resource {
         Resource::Processes => Kernel::Nproc,
         Resource::Stack => Kernel::Stack,
     }
-}
-
-fn landlock(rules: &LandlockRules, files: &[(OwnedFd, u32)]) -> Result<ChildOp, Problem> {
-    let attributes = RulesetAttributes {
-        access_fs: rules.handled_fs,
-        access_net: rules.handled_net,
-        scoped: rules.scoped,
-    };
-    let ruleset = crate::sys::landlock::create_ruleset(&attributes)
-        .map_err(|errno| format!("landlock_create_ruleset(2): {errno}"))?;
-    for (port, access) in &rules.ports {
-        crate::sys::landlock::add_port_rule(ruleset.as_fd(), *port, *access)
-            .map_err(|errno| format!("landlock_add_rule(2) for TCP port {port}: {errno}"))?;
-    }
-    reopening_terminals(ruleset.as_fd(), rules.handled_fs, files)?;
-    // Paths can only be opened in the finished root: the child adds their rules.
-    let path = |rule: &crate::plan::step::LandlockPath| {
-        let path = host_path(&rule.path)?;
-        Ok(LandlockPath { path, access: rule.access, optional: rule.optional })
-    };
-    let paths = rules.paths.iter().map(path).collect::<Result<_, Problem>>()?;
-    Ok(ChildOp::Landlock { ruleset, paths })
-}
-
-/// Lets a terminal among the standard streams be opened again, as `/dev/stderr` does it: its path
-/// isn't in the sandbox. Not so other files, of which the command may have got only a part of the
-/// rights that opening them anew would give.
-fn reopening_terminals(
-    ruleset: BorrowedFd<'_>,
-    handled: u64,
-    files: &[(OwnedFd, u32)],
-) -> Result<(), Problem> {
-    use crate::plan::landlock::access::{IOCTL_DEV, READ_FILE, WRITE_FILE};
-    let rights = (READ_FILE | WRITE_FILE | IOCTL_DEV) & handled;
-    let own = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
-    for (number, inherited) in (0..).zip(own) {
-        let placed = files.iter().find(|(_, at)| *at == number);
-        let stream = placed.map_or(inherited, |(file, _)| file.as_fd());
-        if rustix::termios::isatty(stream) {
-            crate::sys::landlock::add_path_rule(ruleset, stream, rights)
-                .map_err(|errno| format!("landlock_add_rule(2) for the terminal: {errno}"))?;
-        }
-    }
-    Ok(())
 }
 
 fn close_descriptors(kept: &[u32], list: &mut Vec<ChildOp>) -> Result<(), Problem> {

@@ -16,6 +16,7 @@ use super::explain;
 use super::guard::Guard;
 use super::prepare::Context;
 use super::spawn::{Received, receive, send_word};
+use super::terminal::{CallersTerminal, Terminal};
 use super::tree::{INIT_PATIENCE, KILL_PATIENCE, Tree, timespec};
 use crate::error::{LaunchError, LaunchFailure};
 use crate::plan::facts;
@@ -39,6 +40,8 @@ pub(crate) struct Running {
     pub(super) target: i32,
     /// From the command: why it couldn't be executed. Ends with a successful exec.
     pub(super) exec_channel: Option<OwnedFd>,
+    /// The launcher's side of the command's own terminal.
+    pub(super) terminal: Option<OwnedFd>,
     /// What messages about the run need.
     pub(super) context: Context,
     /// When the command was let go.
@@ -75,6 +78,8 @@ struct Told {
     transferred: Option<(u64, u64)>,
     /// The signal that has stopped it.
     stopped: Option<u8>,
+    /// How often it was stopped so far.
+    stops: u32,
 }
 
 /// What happens to a run while it goes on.
@@ -162,6 +167,7 @@ impl Running {
             tree: Arc::new(tree),
             target: 0,
             exec_channel: Some(exec_channel),
+            terminal: None,
             context,
             started: Instant::now(),
             told: Told::default(),
@@ -266,6 +272,11 @@ impl Running {
         self.told.stopped
     }
 
+    /// How often the command was stopped so far.
+    pub(super) fn stops(&self) -> u32 {
+        self.told.stops
+    }
+
     /// Whether the command has a process group of its own.
     pub(super) fn has_own_group(&self) -> bool {
         self.context.plan.steps.contains(&Step::TargetGroup)
@@ -290,6 +301,19 @@ impl Running {
     pub(crate) fn stop(&self, stopped: bool) {
         let number = if stopped { libc::SIGSTOP } else { libc::SIGCONT };
         self.signal_to(number, Recipient::Tree);
+    }
+
+    /// Connects the caller's terminal with the command's, if it has one.
+    pub(super) fn connect(&mut self, callers: CallersTerminal) -> Option<Terminal> {
+        // Init has handed it over before the command was let go.
+        self.hear_of_init();
+        let terminal = self.terminal.take()?;
+        Terminal::connect(callers, terminal).ok()
+    }
+
+    /// Lets the command use its terminal, or not.
+    pub(super) fn let_use_terminal(&self, it: bool) {
+        self.request(Request::Foreground(it));
     }
 
     pub(super) fn signal_to(&self, number: i32, to: Recipient) {
@@ -394,7 +418,8 @@ impl Running {
         while self.told_pending {
             match receive(&self.tree.channel) {
                 Received::Record(Record::Ended { status, transferred, killed }, _) => {
-                    self.told = Told { status: Some(status), transferred, stopped: None };
+                    let stops = self.told.stops;
+                    self.told = Told { status: Some(status), transferred, stopped: None, stops };
                     if killed && !self.killed {
                         self.killed = true;
                         self.happened.push(Happened::Killed);
@@ -403,6 +428,7 @@ impl Running {
                 Received::Record(Record::Stopped { signal }, _) => {
                     let signal = u8::try_from(signal).unwrap_or(0);
                     self.told.stopped = Some(signal);
+                    self.told.stops = self.told.stops.wrapping_add(1);
                     self.happened.push(Happened::Stopped { signal });
                 }
                 Received::Record(Record::Continued, _) => {
@@ -414,6 +440,7 @@ impl Running {
                     self.happened.push(Happened::Limit { limit: "wall_time" });
                 }
                 Received::Record(..) => {}
+                Received::Terminal(master) => self.terminal = Some(master),
                 Received::Nothing => return,
                 // Nothing more comes; the pidfd tells of init's end.
                 Received::End => self.told_pending = false,

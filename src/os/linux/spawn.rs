@@ -61,6 +61,7 @@ pub(crate) fn spawn(
         adopts,
     };
     let mut running = Running::new(tree, launcher_target, context);
+    running.terminal = prepared.master;
     let plan = Arc::clone(&running.context.plan);
     if let Some(map) = plan.steps.iter().find_map(|step| match step {
         Step::MapIds(map) if !idmap::is_written_inside(map) => Some(map),
@@ -103,7 +104,8 @@ fn make_cgroup(
     let Some(limits) = &prepared.cgroup else { return Ok(None) };
     // Init counts as a process of the sandbox.
     let cpu_time = prepared.context.plan.supervision.cpu_time.is_some();
-    let request = Request { limits, extra_processes: 1, accounting, cpu_time };
+    let kill = !prepared.context.plan.supervision.pid_namespace;
+    let request = Request { limits, extra_processes: 1, accounting, cpu_time, kill };
     let create = || Cgroup::create(&facts.cgroup, &request, &Roots::default());
     let created = create().or_else(|error| {
         // What killed launchers could not remove counts where there may be only so many. It is
@@ -245,6 +247,10 @@ fn await_ready(running: &mut Running) -> Result<i32, LaunchError> {
         }
         if !init.is_empty() {
             return Err(match receive(&running.tree.channel) {
+                Received::Terminal(master) => {
+                    running.terminal = Some(master);
+                    continue;
+                }
                 Received::Record(Record::Failed { step, failure }, _) => {
                     explain::step(&running.context, 0, step, failure)
                 }
@@ -274,6 +280,8 @@ fn lost(running: &mut Running) -> LaunchError {
 pub(super) enum Received {
     /// A record, and the process id of who sent it.
     Record(Record, i32),
+    /// The launcher's side of the command's terminal.
+    Terminal(OwnedFd),
     /// Nothing yet.
     Nothing,
     /// The other side's end.
@@ -284,7 +292,8 @@ pub(super) enum Received {
 pub(super) fn receive(channel: &OwnedFd) -> Received {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
     let mut bytes = [0_u8; SIZE];
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut space =
+        [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     loop {
         let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
@@ -296,13 +305,18 @@ pub(super) fn receive(channel: &OwnedFd) -> Received {
             Ok(_) | Err(_) => return Received::End,
         }
     }
-    let sender = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmCredentials(credentials) => {
-            Some(credentials.pid.as_raw_nonzero().get())
+    let (mut sender, mut file) = (None, None);
+    for message in ancillary.drain() {
+        match message {
+            RecvAncillaryMessage::ScmCredentials(credentials) => {
+                sender = Some(credentials.pid.as_raw_nonzero().get());
+            }
+            RecvAncillaryMessage::ScmRights(mut files) => file = files.next(),
+            _ => {}
         }
-        _ => None,
-    });
+    }
     match Record::from_bytes(&bytes) {
+        Some(Record::Terminal) => file.map_or(Received::End, Received::Terminal),
         Some(record) => Received::Record(record, sender.unwrap_or(0)),
         None => Received::End,
     }

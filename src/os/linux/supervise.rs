@@ -1,15 +1,15 @@
 //! Waiting for the end of a run on behalf of the command line: what happens to the launcher happens
 //! to the command, as if nobody stood between it and who started it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::process::getpid;
 
 use super::child::record::Recipient;
 use super::running::{Ended, Happened, Other, Running};
+use super::terminal::{CallersTerminal, Terminal};
 use crate::error::LaunchError;
 use crate::sys::signal::{
     SignalSet, Taken, is_ignored, kill, next_signal, set_mask, signal_descriptor, signal_on_input,
@@ -62,21 +62,26 @@ impl Signals {
 pub(crate) fn wait(
     running: &mut Running,
     signals: Option<&Signals>,
+    terminal: Option<CallersTerminal>,
     tell: &mut dyn FnMut(Happened),
 ) -> Result<Ended, LaunchError> {
-    let mut supervisor =
-        signals.map(|signals| Supervisor { signals, interrupted: None, stopped: None });
+    let terminal = terminal.and_then(|callers| running.connect(callers));
+    let mut supervisor = Supervisor { signals, terminal, interrupted: None, stops: 0 };
+    supervisor.take_terminal(running);
     loop {
-        let mut events: Vec<_> = signals
-            .iter()
-            .map(|signals| Other::new(signals.descriptor.as_fd(), PollFlags::IN))
-            .collect();
+        let signals = supervisor.signals.map(|signals| &signals.descriptor);
+        let mut events: Vec<_> = signals.into_iter().map(Other::readable).collect();
+        events.extend(supervisor.terminal.iter().flat_map(Terminal::sources));
         let ended = running.turn(&mut events, None)?;
+        drop(events);
         running.take_happened().into_iter().for_each(&mut *tell);
+        if let Some(terminal) = &mut supervisor.terminal {
+            terminal.copy();
+        }
         if ended {
+            supervisor.show_the_rest();
             return running.finish();
         }
-        let Some(supervisor) = &mut supervisor else { continue };
         supervisor.hand_on(running);
         supervisor.follow(running);
     }
@@ -84,18 +89,21 @@ pub(crate) fn wait(
 
 /// What the launcher knows while it waits.
 struct Supervisor<'a> {
-    signals: &'a Signals,
+    signals: Option<&'a Signals>,
+    /// The caller's and the command's.
+    terminal: Option<Terminal>,
     /// When the first interrupt came that a second one may follow.
     interrupted: Option<Instant>,
-    /// The state of the command that was acted upon.
-    stopped: Option<u8>,
+    /// How many stops of the command were acted upon.
+    stops: u32,
 }
 
 impl Supervisor<'_> {
     /// Hands on what the launcher was sent; whether there was a `SIGCONT` among it.
     fn hand_on(&mut self, running: &mut Running) -> bool {
         let mut continued = false;
-        while let Ok(Some(signal)) = next_signal(&self.signals.descriptor) {
+        let Some(signals) = self.signals else { return false };
+        while let Ok(Some(signal)) = next_signal(&signals.descriptor) {
             continued |= signal.number == libc::SIGCONT;
             self.hand_on_one(running, signal);
         }
@@ -107,6 +115,15 @@ impl Supervisor<'_> {
         let number = signal.number;
         if signal.sender == own_id().cast_unsigned() || signal.is_of_input() {
             return; // See `stop`.
+        }
+        if number == libc::SIGCONT {
+            self.take_terminal(running);
+        }
+        if number == libc::SIGWINCH
+            && let Some(terminal) = &self.terminal
+        {
+            // The kernel tells who uses the command's terminal.
+            return terminal.resize();
         }
         if by_terminal && !running.has_own_group() {
             // In the caller's own group, the command gets from the terminal what the launcher gets.
@@ -137,24 +154,61 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Takes the caller's terminal for the command, if it is the launcher's turn to use it; whether
+    /// it is.
+    fn take_terminal(&mut self, running: &Running) -> bool {
+        let Some(terminal) = &mut self.terminal else { return false };
+        let turn = terminal.take();
+        running.let_use_terminal(turn);
+        turn
+    }
+
+    /// Shows what the command has written before its end. A signal ends that: the terminal may be
+    /// held up (Ctrl-S).
+    fn show_the_rest(&mut self) {
+        let Some(terminal) = &mut self.terminal else { return };
+        while terminal.has_more() {
+            let mut events = terminal.sources();
+            let signals = self.signals.map(|signals| &signals.descriptor);
+            events.extend(signals.into_iter().map(Other::readable));
+            if wait_for(&events).is_err() {
+                return;
+            }
+            drop(events);
+            let signal = signals.and_then(|descriptor| next_signal(descriptor).ok().flatten());
+            if signal.is_some_and(|signal| signal.number != libc::SIGWINCH) {
+                return;
+            }
+        }
+    }
+
     /// Stops with the command, so that who waits for the launcher sees what it would see of the
     /// command; and goes on with it.
     fn follow(&mut self, running: &mut Running) {
-        let stopped = running.stopped();
-        if stopped == self.stopped {
+        let stops = std::mem::replace(&mut self.stops, running.stops());
+        let Some(signal) = running.stopped().filter(|_| stops != self.stops).map(i32::from) else {
+            return;
+        };
+        let wants_terminal = [libc::SIGTTIN, libc::SIGTTOU].contains(&signal);
+        if wants_terminal && self.take_terminal(running) {
+            // It was brought to the foreground while it ran, which a shell doesn't tell.
+            running.signal_to(libc::SIGCONT, Recipient::Group);
             return;
         }
-        self.stopped = stopped;
-        let Some(signal) = stopped else { return };
+        if let Some(terminal) = &mut self.terminal {
+            terminal.copy();
+            terminal.restore();
+        }
         if !self.stop(running) {
+            self.take_terminal(running);
             return;
         }
         let continued = self.hand_on(running);
-        self.stopped = running.stopped();
         // It wasn't stopped, since nobody is there who could continue it: its group is an orphan
         // (`setpgid(2)`). Then the kernel wouldn't have stopped the command either. `SIGSTOP`
         // always works, and whoever has sent it to the command can continue it.
-        if !continued && self.stopped == stopped && i32::from(signal) != libc::SIGSTOP {
+        if !continued && running.stops() == self.stops && signal != libc::SIGSTOP {
+            self.take_terminal(running);
             running.signal_to(libc::SIGCONT, Recipient::Group);
         }
     }
@@ -164,9 +218,10 @@ impl Supervisor<'_> {
     /// the command's state has changed again.
     fn stop(&self, running: &mut Running) -> bool {
         let stop = libc::SIGTSTP;
-        if !self.signals.taken.has(stop)
-            || signal_on_input(running.channel(), Some(libc::SIGCONT)).is_err()
-        {
+        let Some(signals) = self.signals.filter(|signals| signals.taken.has(stop)) else {
+            return true;
+        };
+        if signal_on_input(running.channel(), Some(libc::SIGCONT)).is_err() {
             return true;
         }
         // In this order nothing init tells is missed: what comes before the stop is asked for is
@@ -177,11 +232,23 @@ impl Supervisor<'_> {
         let unchanged = running.stopped() == before;
         if unchanged {
             // This is where it stops.
-            let _ = set_mask(self.signals.taken.without(stop));
-            let _ = set_mask(self.signals.taken);
+            let _ = set_mask(signals.taken.without(stop));
+            let _ = set_mask(signals.taken);
         }
         let _ = signal_on_input(running.channel(), None);
         unchanged
+    }
+}
+
+/// Sleeps until something happens to one of these.
+fn wait_for(events: &[Other<'_>]) -> Result<(), Errno> {
+    let mut events: Vec<_> = events
+        .iter()
+        .map(|other| rustix::event::PollFd::from_borrowed_fd(other.file, other.wanted))
+        .collect();
+    match rustix::event::poll(&mut events, None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -32,6 +32,8 @@ fn every_step() -> Vec<Step> {
         Step::SetNice(0),
         Step::Stdio(Stdin::Null),
         Step::TargetGroup,
+        Step::TakeTerminal,
+        Step::OpenTerminal(None),
         Step::StartTarget,
         Step::NoNewPrivs,
         Step::SetCapabilities(0),
@@ -132,10 +134,12 @@ fn kind(step: &Step) -> usize {
         Step::Exec => 43,
         Step::BeginNetwork => 44,
         Step::JoinNetwork => 45,
+        Step::OpenTerminal(_) => 46,
+        Step::TakeTerminal => 47,
     }
 }
 
-const KINDS: usize = 46;
+const KINDS: usize = 48;
 
 fn arranged() -> Vec<Step> {
     let mut steps = every_step();
@@ -288,6 +292,20 @@ fn capabilities_go_after_the_last_step_that_needs_one() {
 }
 
 #[test]
+fn a_terminal_is_opened_as_the_sandboxed_user_in_the_finished_root() {
+    comes_before(
+        |s| mounts(s) || matches!(s, Step::SetIds(_)),
+        |s| matches!(s, Step::OpenTerminal(_)),
+    );
+}
+
+#[test]
+fn a_terminal_is_taken_by_a_group_that_is_there_and_not_instead_of_a_closed_stream() {
+    comes_before(|s| *s == Step::TargetGroup, |s| *s == Step::TakeTerminal);
+    comes_before(|s| *s == Step::TakeTerminal, |s| matches!(s, Step::Stdio(_)));
+}
+
+#[test]
 fn no_new_privs_comes_before_landlock_and_seccomp() {
     comes_before(
         |s| *s == Step::NoNewPrivs,
@@ -328,7 +346,7 @@ fn the_parent_makes_init_does_the_privileged_part_and_the_command_the_rest() {
     for step in every_step() {
         let wanted = match kind(&step) {
             0..=2 => Actor::Parent,
-            3..=29 | 32 | 33 | 44 | 45 => Actor::Init,
+            3..=29 | 32 | 33 | 44 | 45 | 46 => Actor::Init,
             _ => Actor::Target,
         };
         assert_eq!(step.actor(), wanted, "{step:?}");

@@ -36,7 +36,7 @@ fn every_layout_with_controllers_holds_all_limits() {
     for (name, facts) in [
         ("version 2", hosts::cgroup_v2()),
         ("version 1", hosts::cgroup_v1()),
-        ("version 1 and 2", hosts::cgroup_hybrid()),
+        ("of a host with version 1 and 2", hosts::cgroup_hybrid()),
     ] {
         let asked = policy(Level::ResourceLimited, SOME);
         let plan = planned(&asked, &hosts::with_cgroup(facts));

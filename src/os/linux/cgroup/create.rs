@@ -26,6 +26,8 @@ pub struct Request<'a> {
     pub accounting: bool,
     /// Whether to count processor time in any case: somebody looks at it during the run.
     pub cpu_time: bool,
+    /// Whether it has to be able to end what is in it: not where a pid namespace does that.
+    pub kill: bool,
 }
 
 /// What is known while the parts are made.
@@ -75,8 +77,11 @@ impl Cgroup {
         for (parent, controllers) in v1_parts(facts, &wanted) {
             cgroup.add_v1(&job, parent, controllers)?;
         }
-        let in_v2 = wanted.into_iter().filter(|&c| *facts.support(c) == Support::V2).collect();
-        if let Some(place) = &facts.place {
+        let in_v2: Vec<_> =
+            wanted.into_iter().filter(|&c| *facts.support(c) == Support::V2).collect();
+        if let Some(place) = &facts.place
+            && (!in_v2.is_empty() || cgroup.members.is_empty())
+        {
             cgroup.add_v2(&job, place, in_v2)?;
         }
         Ok(cgroup)
@@ -183,7 +188,9 @@ fn wanted(facts: &CgroupFacts, request: &Request<'_>) -> Vec<Controller> {
     let counted = counted.iter().filter(|controller| {
         request.accounting || (request.cpu_time && **controller == Controller::CpuAccounting)
     });
-    for &controller in counted.chain([&Controller::Kill]) {
+    // What limits nothing and counts nothing is made all the same: a cgroup was asked for.
+    let kill = request.kill || (wanted.is_empty() && counted.clone().next().is_none());
+    for &controller in counted.chain(kill.then_some(&Controller::Kill)) {
         if facts.support(controller).is_available() && !wanted.contains(&controller) {
             wanted.push(controller);
         }

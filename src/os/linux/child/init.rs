@@ -58,6 +58,8 @@ pub(super) struct Born {
     pub(super) target: i32,
     /// Where the kernel counts what the tree reads and writes.
     pub(super) account: Option<OwnedFd>,
+    /// The command's side of its terminal.
+    pub(super) terminal: Option<OwnedFd>,
 }
 
 /// Sets up and starts the command.
@@ -81,17 +83,22 @@ fn start(program: &Program, channels: &Channels) -> Result<Born, ()> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|errno| fail(channels, Call::Subreaper, errno))?;
     }
+    let terminal = runner.into_terminal();
     let target = sys::clone::share_and_run(&program.stack, &|| {
         rustix::process::umask(umask);
         // A failure was told; nobody looks at what comes after.
-        let _ = Runner::new(program, channels.target.as_fd()).run(&program.target);
+        // A descriptor of this number is this process's own too.
+        let copy = terminal.as_ref().map(|file| rustix::io::fcntl_dupfd_cloexec(file, 3));
+        let terminal = copy.and_then(Result::ok);
+        let mut runner = Runner::new(program, channels.target.as_fd()).with_terminal(terminal);
+        let _ = runner.run(&program.target);
     })
     .map_err(|errno| fail(channels, Call::Fork, errno))?;
     // Nobody may trace init or read its memory. The command's process has seen to that just before
     // exec; this is for one that failed before.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|errno| fail(channels, Call::Dumpable, errno))?;
-    Ok(Born { target, account })
+    Ok(Born { target, account, terminal })
 }
 
 /// Reports the failure of something that isn't a step of the plan.

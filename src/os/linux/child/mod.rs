@@ -13,6 +13,7 @@ pub(crate) mod ops;
 pub(crate) mod record;
 mod resolve;
 mod run;
+pub(crate) mod terminal;
 mod timer;
 mod tree;
 mod watch;

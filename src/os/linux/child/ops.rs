@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::terminal::OwnTerminal;
 use crate::sys::clone::Stack;
 use crate::sys::exec::StringArray;
 use crate::sys::seccomp::Instruction;
@@ -77,6 +78,13 @@ pub(crate) enum ChildOp {
     },
     SetCapabilities(u64),
     NoNewPrivs,
+    /// Makes the program's terminal that of this session, by this `ptmx`, if there is one.
+    OpenTerminal(Option<CString>),
+    /// Puts it at these of the standard streams.
+    TakeTerminal {
+        streams: [bool; 3],
+        in_foreground: bool,
+    },
     /// Puts this file at a descriptor of the command's.
     Place {
         file: OwnedFd,
@@ -172,6 +180,8 @@ pub(crate) struct Program {
     pub(crate) candidates: Vec<CString>,
     pub(crate) arguments: StringArray,
     pub(crate) environment: StringArray,
+    /// The command's own terminal.
+    pub(crate) terminal: Option<OwnTerminal>,
     /// Whether the command has a process group of its own.
     pub(crate) own_group: bool,
     /// When it is asked to end, from its start.
@@ -196,6 +206,10 @@ impl Program {
             step.for_each_descriptor(|number| needed.push(number));
         }
         needed.extend(self.proc.as_ref().map(AsRawFd::as_raw_fd));
+        if let Some(terminal) = &self.terminal {
+            needed.push(terminal.callers.as_raw_fd());
+            needed.extend(terminal.slave.as_ref().map(AsRawFd::as_raw_fd));
+        }
         needed.sort_unstable();
         needed.dedup();
         needed

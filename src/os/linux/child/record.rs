@@ -67,6 +67,7 @@ calls! {
     Signalfd = "signalfd(2)",
     Timerfd = "timerfd_create(2)",
     Setpgid = "setpgid(2)",
+    Terminal = "ioctl(2) on a terminal",
     Fork = "clone(2)",
     Wait = "wait4(2)",
     Dup = "dup2(2)",
@@ -114,6 +115,8 @@ pub(crate) enum Record {
     Failed { step: u16, failure: Failure },
     /// The process that becomes the command waits to be looked at.
     Ready,
+    /// The launcher's side of the command's terminal comes with this.
+    Terminal,
     /// This signal has stopped the command.
     Stopped { signal: i32 },
     /// The command goes on.
@@ -136,6 +139,7 @@ impl Record {
             Self::Stopped { signal } => (4, 0, 0, signal),
             Self::Continued => (5, 0, 0, 0),
             Self::TimedOut => (6, 0, 0, 0),
+            Self::Terminal => (7, 0, 0, 0),
         };
         let transferred = match self {
             Self::Ended { transferred: Some(transferred), .. } => transferred,
@@ -172,6 +176,7 @@ impl Record {
             4 => Some(Self::Stopped { signal: number }),
             5 => Some(Self::Continued),
             6 => Some(Self::TimedOut),
+            7 => Some(Self::Terminal),
             _ => None,
         }
     }
@@ -211,6 +216,8 @@ pub(crate) enum Request {
     Signal { number: i32, to: Recipient },
     /// Sends it `SIGTERM`, wakes it up if it is stopped, and kills the tree after the grace.
     Terminate { to: Recipient },
+    /// Lets the command use its terminal, or not: then it is stopped when it tries to.
+    Foreground(bool),
 }
 
 impl Request {
@@ -218,6 +225,7 @@ impl Request {
         let (kind, to, number) = match self {
             Self::Signal { number, to } => (1, to, number),
             Self::Terminate { to } => (2, to, 0),
+            Self::Foreground(it) => (3, Recipient::Group, i32::from(it)),
         };
         let [a, b, c, d] = number.to_ne_bytes();
         [kind, to as u8, 0, 0, a, b, c, d]
@@ -231,6 +239,7 @@ impl Request {
         match kind {
             1 => Some(Self::Signal { number, to }),
             2 => Some(Self::Terminate { to }),
+            3 => Some(Self::Foreground(number != 0)),
             _ => None,
         }
     }
@@ -247,6 +256,7 @@ mod tests {
             Record::Stopped { signal: 20 },
             Record::Continued,
             Record::TimedOut,
+            Record::Terminal,
             Record::Ended { status: 139, transferred: None, killed: true },
             Record::Ended { status: 0, transferred: Some((7, u64::MAX - 1)), killed: false },
         ];
@@ -265,6 +275,9 @@ mod tests {
             for request in [Request::Signal { number: 64, to }, Request::Terminate { to }] {
                 assert_eq!(Request::from_bytes(&request.to_bytes()), Some(request));
             }
+        }
+        for request in [true, false].map(Request::Foreground) {
+            assert_eq!(Request::from_bytes(&request.to_bytes()), Some(request));
         }
         assert_eq!(Request::from_bytes(&[0; REQUEST_SIZE]), None);
         assert_eq!(Request::from_bytes(b"g"), None);

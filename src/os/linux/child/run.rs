@@ -22,6 +22,8 @@ pub(crate) struct Runner<'a> {
     channel: BorrowedFd<'a>,
     mounts: Mounts<'a>,
     network: NewNetwork,
+    /// The command's side of its terminal.
+    terminal: Option<OwnedFd>,
     /// Which of the program's candidates exists and may be executed.
     found: Option<&'a CStr>,
 }
@@ -29,7 +31,25 @@ pub(crate) struct Runner<'a> {
 impl<'a> Runner<'a> {
     pub(crate) fn new(program: &'a Program, channel: BorrowedFd<'a>) -> Self {
         let mounts = Mounts::new(program.mount_attributes);
-        Self { program, channel, mounts, network: NewNetwork::default(), found: None }
+        Self {
+            program,
+            channel,
+            mounts,
+            network: NewNetwork::default(),
+            terminal: None,
+            found: None,
+        }
+    }
+
+    /// The command's side of its terminal, once the steps were run.
+    pub(crate) fn into_terminal(self) -> Option<OwnedFd> {
+        self.terminal
+    }
+
+    /// The same, for the steps that are about to be run.
+    pub(crate) fn with_terminal(mut self, terminal: Option<OwnedFd>) -> Self {
+        self.terminal = terminal;
+        self
     }
 
     /// Runs the steps; the first that fails is told to the launcher, and ends this.
@@ -72,6 +92,11 @@ impl<'a> Runner<'a> {
             ChildOp::Place { file, number } => {
                 sys::exec::duplicate_onto(file.as_fd(), *number).in_call(Call::Dup)
             }
+            ChildOp::OpenTerminal(ptmx) => self.open_terminal(ptmx.as_deref()),
+            ChildOp::TakeTerminal { streams, in_foreground } => {
+                let terminal = self.terminal.as_ref().map(AsFd::as_fd);
+                super::terminal::take(terminal, *streams, *in_foreground)
+            }
             ChildOp::SetUmask(mask) => {
                 rustix::process::umask(Mode::from_raw_mode(*mask));
                 Ok(())
@@ -102,6 +127,12 @@ impl<'a> Runner<'a> {
                 Other::NotMine => identity_step(step),
             }),
         }
+    }
+
+    fn open_terminal(&mut self, ptmx: Option<&CStr>) -> Result<(), Failure> {
+        let own = self.program.terminal.as_ref().ok_or(Errno::NOTTY).in_call(Call::Terminal)?;
+        self.terminal = Some(super::terminal::open(self.channel, ptmx, own)?);
+        Ok(())
     }
 
     fn mount_step(&mut self, step: &'a ChildOp) -> Result<(), Other> {

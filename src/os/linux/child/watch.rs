@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{Pid, getpgrp};
 
 use super::init::{Born, Channels, FAILED, LAUNCHER_GONE, fail};
 use super::ops::Program;
 use super::record::{Call, REQUEST_SIZE, Recipient, Record, Request};
 use super::run::send;
 use super::timer::Timer;
-use super::{account, tree};
+use super::{account, terminal, tree};
 use crate::sys;
 use crate::sys::exec::close_all_but;
 use crate::sys::signal::SignalSet;
@@ -41,7 +42,10 @@ pub(super) fn watch(program: &Program, channels: &Channels, born: &Born) -> i32 
     // the command.
     let proc = program.proc.as_ref().map(AsFd::as_fd);
     let account = born.account.as_ref().map(AsFd::as_fd);
-    let kept = [Some(channel), Some(signals.as_fd()), Some(timer.as_fd()), proc, account];
+    let terminal = born.terminal.as_ref().map(AsFd::as_fd);
+    let callers = program.terminal.as_ref().map(|terminal| terminal.callers.as_fd());
+    let own = [Some(channel), Some(signals.as_fd()), Some(timer.as_fd())];
+    let kept = [own[0], own[1], own[2], proc, account, terminal, callers];
     let mut kept = kept.map(|descriptor| descriptor.map_or(-1, |open| open.as_raw_fd()));
     kept.sort_unstable();
     if let Err(errno) = close_all_but(&kept) {
@@ -49,9 +53,11 @@ pub(super) fn watch(program: &Program, channels: &Channels, born: &Born) -> i32 
         return FAILED;
     }
     let news = News { channel, limit: None, state: None };
-    let mut watch =
-        Watch { program, target: born.target, signals, timer, patience: Patience::Limit, news };
+    let mut watch = Watch { program, born, signals, timer, patience: Patience::Limit, news };
     let end = watch.until_the_end();
+    if let (End::LauncherGone, Some(terminal)) = (end, &program.terminal) {
+        terminal::restore(terminal);
+    }
     let mut status = match end {
         End::Status(status) => Some(status),
         End::Killed | End::LauncherGone => None,
@@ -100,7 +106,7 @@ enum Patience {
 
 struct Watch<'a> {
     program: &'a Program,
-    target: i32,
+    born: &'a Born,
     signals: OwnedFd,
     timer: Timer,
     patience: Patience,
@@ -148,7 +154,7 @@ impl Watch<'_> {
         while let Ok(Some(signal)) = sys::signal::next_signal(&self.signals) {
             if signal.number == libc::SIGCHLD {
                 while let Ok(Some((pid, status, _))) = reap(Wait::AnyChange) {
-                    if pid != self.target {
+                    if pid != self.born.target {
                         continue;
                     }
                     if libc::WIFSTOPPED(status) {
@@ -161,7 +167,7 @@ impl Watch<'_> {
                     }
                 }
             } else if ended.is_none()
-                && signal.sender != self.target.cast_unsigned()
+                && signal.sender != self.born.target.cast_unsigned()
                 // A terminal's goes to the whole group by itself.
                 && !signal.is_kernels()
             {
@@ -179,6 +185,7 @@ impl Watch<'_> {
             match Request::from_bytes(bytes.get(..count).unwrap_or(&[])) {
                 Some(Request::Signal { number, to }) => self.signal(number, to),
                 Some(Request::Terminate { to }) => self.ask_to_end(to),
+                Some(Request::Foreground(it)) => self.let_use_terminal(it),
                 None => {}
             }
         }
@@ -188,11 +195,20 @@ impl Watch<'_> {
         let whom = match to {
             // Init itself is left out (`kill(2)`).
             Recipient::Tree if self.program.pid_namespace => -1,
-            Recipient::Tree | Recipient::Group if self.program.own_group => -self.target,
-            _ => self.target,
+            Recipient::Tree | Recipient::Group if self.program.own_group => -self.born.target,
+            _ => self.born.target,
         };
         // The command may be gone already; then nobody is left to be told.
         let _ = sys::signal::kill(whom, number);
+    }
+
+    /// As a shell does it: a group that isn't in the foreground is stopped when it reads.
+    fn let_use_terminal(&self, it: bool) {
+        let Some(terminal) = &self.born.terminal else { return };
+        let group = if it { Pid::from_raw(self.born.target) } else { Some(getpgrp()) };
+        if let Some(group) = group {
+            let _ = rustix::termios::tcsetpgrp(terminal, group);
+        }
     }
 
     /// A second request doesn't prolong the grace.

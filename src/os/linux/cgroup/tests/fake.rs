@@ -173,8 +173,13 @@ fn version_1_cannot_limit_swap_alone() {
 fn a_limit_that_the_facts_lack_is_an_error_before_anything_is_made() {
     let fake = v1_memory();
     let limits = TreeLimits { processes: Some(1), ..TreeLimits::default() };
-    let request =
-        Request { limits: &limits, extra_processes: 0, accounting: true, cpu_time: false };
+    let request = Request {
+        limits: &limits,
+        extra_processes: 0,
+        accounting: true,
+        cpu_time: false,
+        kill: true,
+    };
     let error = Cgroup::create(&fake.facts(), &request, &fake.roots()).expect_err("no pids");
     assert_eq!(error.controller, Some(Controller::Processes));
     assert_eq!(error.problem, Problem::Missing(Missing::NotMounted));
@@ -185,8 +190,13 @@ fn a_limit_that_the_facts_lack_is_an_error_before_anything_is_made() {
 fn a_control_file_that_is_not_there_is_an_error_that_leaves_nothing_behind() {
     let fake = v1_memory();
     let limits = TreeLimits { memory: Some(1), ..TreeLimits::default() };
-    let request =
-        Request { limits: &limits, extra_processes: 0, accounting: false, cpu_time: false };
+    let request = Request {
+        limits: &limits,
+        extra_processes: 0,
+        accounting: false,
+        cpu_time: false,
+        kill: true,
+    };
     let error = Cgroup::create(&fake.facts(), &request, &fake.roots()).expect_err("no file");
     assert_eq!((error.step, error.problem.clone()), (Step::Write, Problem::Errno(Errno(2))));
     assert!(error.path.ends_with("memory.limit_in_bytes"), "{error}");

@@ -184,6 +184,7 @@ fn a_child_joins_by_writing_0_to_the_open_files() {
         extra_processes: 2,
         accounting: false,
         cpu_time: false,
+        kill: true,
     };
     let cgroup = crate::os::linux::cgroup::Cgroup::create(&host.facts, &request, &host.roots)
         .expect("a cgroup");

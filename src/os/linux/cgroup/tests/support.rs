@@ -71,7 +71,8 @@ impl Host {
     }
 
     pub(super) fn create(&self, limits: &TreeLimits) -> Result<Cgroup, CgroupError> {
-        let request = Request { limits, extra_processes: 0, accounting: true, cpu_time: false };
+        let request =
+            Request { limits, extra_processes: 0, accounting: true, cpu_time: false, kill: true };
         Cgroup::create(&self.facts, &request, &self.roots)
     }
 
