@@ -1,6 +1,9 @@
 //! From a plan to a [`Prepared`] sandbox: strings, filters, rules and descriptors. What is
 //! allocated for a launch is allocated here.
 
+mod mounts;
+mod strings;
+
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::child::ops::{ChildOp, Credentials, ExpectedCapabilities, Place, Program, TmpfsOptions};
+use super::child::ops::{ChildOp, Credentials, ExpectedCapabilities, Place, Program};
 use super::child::terminal::OwnTerminal;
 use super::facts::load::processor_is_idle;
 use super::landlock;
@@ -20,16 +23,15 @@ use super::{idmap, seccomp};
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
 use crate::plan::order::Actor;
-use crate::plan::step::{Bind, NewRoot, Step, Tmpfs};
+use crate::plan::step::Step;
 use crate::plan::{Expected, Plan};
 use crate::policy::arch::Arch;
 use crate::policy::limits::TreeLimits;
 use crate::policy::seccomp::SeccompPolicy;
 use crate::profile::vocabulary::{Layer, Stdin};
 use crate::sys::clone::Stack;
-use crate::sys::exec::StringArray;
-use crate::sys::mount::attribute;
 use crate::sys::seccomp::Instruction;
+use strings::{arguments, candidates, environment, search_path};
 
 /// What to run, and what it gets from this run alone.
 #[derive(Debug, Default)]
@@ -307,78 +309,10 @@ fn translate(
         }
         Step::Seccomp { policy, .. } => filter(policy)?,
         Step::Exec => ChildOp::Exec,
-        _ => mount(step)?,
+        _ => mounts::mount(step)?,
     };
     list.push(op);
     Ok(())
-}
-
-fn mount(step: &Step) -> Result<ChildOp, Problem> {
-    Ok(match step {
-        Step::PrivateMounts => ChildOp::PrivateMounts,
-        Step::NewRoot(NewRoot::Empty) => ChildOp::NewEmptyRoot,
-        Step::NewRoot(NewRoot::Tree(path)) => ChildOp::NewTreeRoot(host_path(path)?),
-        Step::Directory { path, mode } => ChildOp::Directory { place: place(path)?, mode: *mode },
-        Step::EmptyFile(path) => ChildOp::EmptyFile(place(path)?),
-        Step::Symlink { path, text: says } => {
-            ChildOp::Symlink { place: place(path)?, text: text(says.as_os_str())? }
-        }
-        Step::Bind(bind) => bind_op(bind)?,
-        Step::Remount(remount) => ChildOp::Remount {
-            path: inner_path(&remount.path)?,
-            attributes: attributes(remount.writable, remount.executable, remount.device),
-        },
-        Step::Tmpfs(tmpfs) => tmpfs_op(tmpfs)?,
-        Step::Proc(path) => ChildOp::Proc(inner_path(path)?),
-        Step::DevPts(path) => ChildOp::DevPts(inner_path(path)?),
-        Step::ReadOnly { path, .. } => ChildOp::ReadOnly(inner_path(path)?),
-        Step::Mask { path, .. } => ChildOp::Mask(inner_path(path)?),
-        Step::Seal(path) => ChildOp::Seal(inner_path(path)?),
-        Step::EnterRoot => ChildOp::EnterRoot,
-        other => return Err(format!("the step {other:?} has no counterpart in the child")),
-    })
-}
-
-/// What a mount doesn't allow, as the kernel's attributes.
-fn attributes(writable: bool, executable: bool, device: bool) -> u64 {
-    [(writable, attribute::RDONLY), (executable, attribute::NOEXEC), (device, attribute::NODEV)]
-        .into_iter()
-        .filter(|(allowed, _)| !allowed)
-        .fold(attribute::NOSUID, |set, (_, bit)| set | bit)
-}
-
-fn bind_op(bind: &Bind) -> Result<ChildOp, Problem> {
-    let below = bind.no_links_below.as_deref();
-    let source = match below.and_then(|below| bind.source.strip_prefix(below).ok()) {
-        Some(rest) => text(rest.as_os_str())?,
-        None => host_path(&bind.source)?,
-    };
-    Ok(ChildOp::Bind {
-        source,
-        below: below.map(host_path).transpose()?,
-        target: inner_path(&bind.target)?,
-        attributes: attributes(bind.writable, bind.executable, bind.device),
-        id_map: bind.map_owner.map(idmap::namespace).transpose()?,
-    })
-}
-
-fn tmpfs_op(tmpfs: &Tmpfs) -> Result<ChildOp, Problem> {
-    let number = |text: String| CString::new(text).map_err(|_| "a number with a NUL".to_owned());
-    let executable = if tmpfs.executable { 0 } else { attribute::NOEXEC };
-    let owner = match tmpfs.owner {
-        None => None,
-        Some(ids) => Some((number(ids.uid.to_string())?, number(ids.gid.to_string())?)),
-    };
-    Ok(ChildOp::Tmpfs {
-        target: inner_path(&tmpfs.target)?,
-        options: TmpfsOptions {
-            size: number(tmpfs.size.to_string())?,
-            mode: number(format!("{:o}", tmpfs.mode))?,
-            owner,
-        },
-        attributes: attribute::NOSUID | attribute::NODEV | executable,
-        optional: tmpfs.optional,
-    })
 }
 
 fn open_null() -> Result<OwnedFd, Problem> {
@@ -448,42 +382,4 @@ fn credentials(expected: &Expected) -> Credentials {
             .map(|caps| ExpectedCapabilities { kept: caps.kept, bounding: caps.bounding }),
         rlimits: expected.rlimits.iter().map(|(what, limit)| (rlimit(*what), *limit)).collect(),
     }
-}
-
-/// Where `PATH` is searched when the sandbox's environment has none.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
-
-/// Where a program is searched for.
-fn search_path(environment: &[(OsString, OsString)]) -> OsString {
-    let path = environment.iter().find_map(|(key, value)| (key == "PATH").then_some(value));
-    path.cloned().unwrap_or_else(|| DEFAULT_PATH.into())
-}
-
-/// The paths at which the program may be. The search happens inside the sandbox; an empty part of
-/// `PATH` would mean the working directory, which an untrusted tree could plant a program in.
-fn candidates(words: &[OsString], path: &OsStr) -> Result<Vec<CString>, Problem> {
-    let name = words.first().ok_or("no command was given")?;
-    // The empty name is a path that doesn't exist, not each directory of PATH.
-    if name.is_empty() || name.as_bytes().contains(&b'/') {
-        return Ok(vec![text(name)?]);
-    }
-    std::env::split_paths(path)
-        .filter(|directory| directory.is_absolute())
-        .map(|directory| text(directory.join(name).as_os_str()))
-        .collect()
-}
-
-fn arguments(words: &[OsString]) -> Result<StringArray, Problem> {
-    Ok(StringArray::new(words.iter().map(|word| text(word)).collect::<Result<_, _>>()?))
-}
-
-fn environment(variables: &[(OsString, OsString)]) -> Result<StringArray, Problem> {
-    let entry = |(key, value): &(OsString, OsString)| {
-        let mut entry = key.clone();
-        entry.push("=");
-        entry.push(value);
-        text(&entry)
-    };
-    let entries = variables.iter().map(entry).collect::<Result<_, _>>()?;
-    Ok(StringArray::new(entries))
 }
