@@ -296,7 +296,7 @@ fn the_terminal_can_be_opened_again_by_the_names_of_the_standard_streams() {
         // Only its own user can open a terminal: root's command runs as nobody.
         let workspace = Workspace::new(Caller::User);
         let inner = format!(
-            "{} run -q -p {profile} -- sh -c 'echo out >/dev/stdout; echo err >/dev/stderr'",
+            "{} run -q --no-tty -p {profile} -- sh -c 'echo out >/dev/stdout; echo err >/dev/stderr'",
             support::binary().display()
         );
         let words = ["run", "-q", "-l", "basic", "--", "script", "-qec", &inner, "/dev/null"];

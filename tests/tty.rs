@@ -23,25 +23,22 @@ fn a_moment() {
     std::thread::sleep(Duration::from_millis(500));
 }
 
-const LEVELS: [&str; 3] = ["basic", "namespaced", "containerized"];
+const LEVELS: [&str; 4] = ["basic", "user-based", "namespaced", "containerized"];
 
 #[test]
 fn the_command_has_a_terminal_of_its_own_and_no_other() {
     everywhere(|workspace, terminal, caller| {
         for level in LEVELS {
-            let found = workspace.project().join("found");
-            let _ = std::fs::remove_file(&found);
-            let script = "ls /proc/self/fd | cat > found; stty size >> found; tty >> found; \
-                          (: < /dev/tty) && echo controlling >> found; tty > /dev/tty";
+            let script = "ls /proc/self/fd | cat; stty size; tty; \
+                          (: < /dev/tty) && echo controlling; echo again > /dev/stdout";
             workspace.write("project/look", script);
             terminal.line(&format!("$rf run -q -l {level} -- sh -c \"$(cat look)\""));
-            terminal.wait_for_prompt(0);
-            let found = std::fs::read_to_string(&found).unwrap();
-            let lines: Vec<_> = found.lines().collect();
+            let screen = terminal.wait_for_prompt(0);
+            let lines: Vec<_> = screen.lines().skip(1).map(str::trim_end).collect();
             // 3 is the directory. None is the caller's, by which its terminal could be reached.
-            assert_eq!(lines[..5], ["0", "1", "2", "3", "24 80"], "{caller:?} {level}: {found}");
-            assert_eq!(lines[6], "controlling", "{caller:?} {level}: {found}");
-            assert!(lines[5].starts_with("/dev/pts/"), "{caller:?} {level}: {found}");
+            assert_eq!(lines[..5], ["0", "1", "2", "3", "24 80"], "{caller:?} {level}: {screen}");
+            assert!(lines[5].starts_with("/dev/pts/"), "{caller:?} {level}: {screen}");
+            assert_eq!(lines[6..8], ["controlling", "again"], "{caller:?} {level}: {screen}");
             terminal.clear();
         }
     });
