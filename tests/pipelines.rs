@@ -106,7 +106,7 @@ fn ends_of_input_and_closed_streams_are_seen() {
 fn a_reader_sees_the_end_of_output_when_the_command_ends() {
     // Not when somebody who has inherited the pipe does: neither launcher nor init keeps it.
     everywhere(|workspace, caller, level| {
-        let mut run = workspace.quietly(&["-l", level], &["sh", "-c", "exec >&- 2>&-; cat"]);
+        let mut run = workspace.quietly(&["-l", level], &["sh", "-c", "exec >&- 2>&-; read -r it"]);
         let mut child = run.command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut said = Vec::new();
         child
@@ -116,7 +116,7 @@ fn a_reader_sees_the_end_of_output_when_the_command_ends() {
             .read_to_end(&mut said)
             .unwrap_or_else(|error| panic!("{error}"));
         assert!(child.try_wait().unwrap().is_none(), "{caller:?} {level}: it has ended");
-        child.stdin.take().unwrap().write_all(b"on").unwrap_or_default();
+        child.stdin.take().unwrap().write_all(b"on\n").unwrap_or_default();
         child.wait().unwrap();
     });
 }

@@ -315,3 +315,24 @@ fn a_stop_that_nobody_could_end_has_no_effect() {
         assert_eq!(run.success(), "on", "{caller:?}");
     }
 }
+
+#[test]
+fn a_signal_that_comes_too_late_loses_no_exit_status() {
+    // Init may end with requests unread, of which the kernel tells before what init has said.
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        for _ in 0..60 {
+            let words = ["sh", "-c", "sleep 0.005; exit 3"];
+            let mut child = workspace.quietly(&["-l", "basic"], &words).command.spawn().unwrap();
+            let id = Pid::from_raw(child.id().cast_signed()).unwrap();
+            let status = loop {
+                // Nobody minds it.
+                kill_process(id, Signal::WINCH).unwrap();
+                if let Some(status) = child.try_wait().unwrap() {
+                    break status;
+                }
+            };
+            assert_eq!(status.code(), Some(3), "{caller:?}");
+        }
+    }
+}

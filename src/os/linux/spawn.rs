@@ -300,7 +300,9 @@ pub(super) fn receive(channel: &OwnedFd) -> Received {
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
         match rustix::net::recvmsg(channel.as_fd(), &mut parts, &mut ancillary, flags) {
             Ok(received) if received.bytes == SIZE => break,
-            Err(Errno::INTR) => {}
+            // The other side has ended with something unread: that is told once, and before what it
+            // has sent.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             Err(Errno::AGAIN) => return Received::Nothing,
             Ok(_) | Err(_) => return Received::End,
         }
