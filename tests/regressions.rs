@@ -157,3 +157,18 @@ fn the_launchers_options_are_not_to_be_read_inside() {
         }
     }
 }
+
+#[test]
+fn a_home_that_the_command_may_not_enter_is_no_place_to_start_in() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let profile =
+            workspace.write("home/plain.json", r#"{"version": 1, "level": "namespaced"}"#);
+        let words = ["run", "-q", "-p", profile.to_str().unwrap(), "--", "pwd"];
+        let mut call = workspace.ringfence(words);
+        // Below /tmp, which the sandbox covers by one of its own; and a home that is root's alone.
+        call.command.current_dir(workspace.project()).env("HOME", "/root");
+        let run = call.finish();
+        assert_eq!(run.success(), "/", "{caller:?}: {run:?}");
+    }
+}

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::enforcement::{Asked, enforcements};
-use super::filesystem::{Filesystem, Mount, MountKind, Root};
+use super::filesystem::{Filesystem, MountKind, Root};
 use super::limits::{IoLimits, ProcessLimits, TreeLimits};
 use super::seccomp::SeccompPolicy;
 use super::{Enforcements, Identity, Landlock, Policy, Process, ProfileIdentity, level};
@@ -199,7 +199,8 @@ impl Validator<'_> {
         }
     }
 
-    /// The caller's directory where the sandbox shows it, else the sandbox's home, else its root.
+    /// The caller's directory where the sandbox shows it, else the sandbox's home, else its root. A
+    /// home that isn't the sandbox's own, but the host's, may be closed to the command's user.
     fn default_cwd(
         &self,
         filesystem: &Filesystem,
@@ -210,19 +211,17 @@ impl Validator<'_> {
             && enforcement.wants(Layer::Filesystem)
             && enforcement.wants(Layer::Root);
         let home = environment.iter().find(|(name, _)| name == "HOME").map(|(_, v)| v.into());
-        let candidates = [self.expander.variables.cwd.clone(), home];
-        let shown = |path: &PathBuf| {
-            let bound_there = |mount: &Mount| match &mount.kind {
+        let mounted = |path: &PathBuf| {
+            filesystem.mount_above(path).map(|mount| match &mount.kind {
                 MountKind::Bind { source, .. } => *source == mount.target,
                 MountKind::Tmpfs { .. } => mount.target == *path,
                 MountKind::Proc | MountKind::Dev => false,
-            };
-            match filesystem.mount_above(path) {
-                Some(mount) => bound_there(mount),
-                None => !own_root,
-            }
+            })
         };
-        candidates.into_iter().flatten().find(shown).unwrap_or_else(|| PathBuf::from("/"))
+        let callers = self.expander.variables.cwd.clone();
+        let callers = callers.filter(|path| mounted(path).unwrap_or(!own_root));
+        let home = || home.filter(|path| mounted(path).unwrap_or(false));
+        callers.or_else(home).unwrap_or_else(|| PathBuf::from("/"))
     }
 }
 
