@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
-use ringfence::{Access, Ending, Error, Profile, Sandbox, Signal, State, Stdio};
+use ringfence::{Access, Ending, Error, Profile, Sandbox, Stdio};
 
 fn sandbox(profile: &str) -> Sandbox {
     Sandbox::new(&Profile::load(profile).unwrap()).unwrap()
@@ -160,101 +160,6 @@ fn limits_of_a_run_tighten_and_dont_loosen() {
 }
 
 #[test]
-fn waiting_can_be_limited_and_goes_on_after() {
-    let mut child = sandbox("default").command("sleep").arg("0.3").spawn().unwrap();
-    assert_eq!(child.state().unwrap(), State::Running);
-    assert!(child.try_wait().unwrap().is_none());
-    assert!(child.wait_timeout(Duration::from_millis(20)).unwrap().is_none());
-    let outcome = child.wait().unwrap();
-    assert!(outcome.success());
-    // Asked again, it is the same.
-    assert_eq!(child.wait().unwrap(), outcome);
-    assert_eq!(child.state().unwrap(), State::Ended(Ending::Exited { code: 0 }));
-}
-
-#[test]
-fn the_childs_descriptor_tells_of_its_end() {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut child = sandbox("default").command("sleep").arg("0.2").spawn().unwrap();
-    let ready = |child: &ringfence::Child, milliseconds: i64| {
-        let mut events = [PollFd::from_borrowed_fd(child.as_fd(), PollFlags::IN)];
-        let time = Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };
-        poll(&mut events, Some(&time)).unwrap() == 1
-    };
-    assert!(!ready(&child, 1));
-    assert!(ready(&child, 900));
-    assert!(child.try_wait().unwrap().is_some());
-}
-
-#[test]
-fn a_killed_tree_is_gone_at_once_and_says_so() {
-    let mut child =
-        sandbox("default").command("sh").args(["-c", "sleep 61 & sleep 62"]).spawn().unwrap();
-    let before = Instant::now();
-    child.kill();
-    let outcome = child.wait().unwrap();
-    assert_eq!((outcome.ending.clone(), outcome.signal()), (Ending::Killed, Some(9)));
-    assert!(before.elapsed() < Duration::from_secs(5));
-    child.kill();
-    assert!(matches!(child.signal(Signal::TERM), Err(Error::Ended)));
-}
-
-#[test]
-fn a_signal_reaches_the_command() {
-    let script = "trap 'echo got it; exit 7' USR1; echo ready; while :; do sleep 0.01; done";
-    let sandbox = sandbox("default");
-    let mut child =
-        sandbox.command("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut first = [0; 6];
-    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-    child.signal(Signal::USR1).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!((output.outcome.code(), &*output.stdout), (Some(7), &b"got it\n"[..]));
-}
-
-#[test]
-fn a_command_asked_to_end_has_its_grace() {
-    let profile = Profile::load("default").unwrap().set("process.grace", "100ms");
-    let script = "trap '' TERM; echo ready; sleep 60";
-    let mut command = Sandbox::new(&profile).unwrap().command("sh");
-    let mut child = command.args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
-    child.terminate().unwrap();
-    let outcome = child.wait_timeout(Duration::from_secs(5)).unwrap().unwrap();
-    assert_eq!(outcome.ending, Ending::Killed);
-}
-
-#[test]
-fn a_dropped_child_takes_its_tree_with_it() {
-    let mut child = sandbox("default")
-        .command("sh")
-        .args(["-c", "echo up; sleep 63 & sleep 63"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut pipe = child.stdout.take().unwrap();
-    pipe.read_exact(&mut [0; 3]).unwrap();
-    drop(child);
-    // The end of the pipe: nobody is left who holds its other side.
-    assert_eq!(pipe.read(&mut [0; 1]).unwrap(), 0);
-}
-
-#[test]
-fn a_detached_child_goes_on() {
-    let mut child = sandbox("default")
-        .command("sh")
-        .args(["-c", "sleep 0.1; echo finished"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut pipe = child.stdout.take().unwrap();
-    child.detach();
-    let mut text = String::new();
-    pipe.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "finished\n");
-}
-
-#[test]
 fn a_profile_made_in_code_is_enforced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
@@ -337,93 +242,4 @@ fn what_is_shared_between_threads_can_be() {
     shared::<Error>();
     sent::<ringfence::Command>();
     sent::<ringfence::Child>();
-}
-
-#[test]
-fn usage_grows_while_a_command_runs_with_a_cgroup_or_without() {
-    for cgroup in ["best-effort", "off"] {
-        let profile = Profile::load("default").unwrap().set("enforcement.cgroup", cgroup);
-        let sandbox = Sandbox::new(&profile).unwrap();
-        let mut command = sandbox.command("sh");
-        let mut child = command.args(["-c", "while :; do :; done"]).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let busy =
-            |child: &ringfence::Child| child.usage().user_seconds >= Duration::from_millis(30);
-        while !busy(&child) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        assert!(busy(&child), "{cgroup}: {:?}", child.usage());
-        child.kill();
-        let total = child.wait().unwrap().usage.unwrap();
-        assert!(total.user_seconds >= Duration::from_millis(20), "{cgroup}: {total:?}");
-        assert_eq!(child.usage(), total);
-    }
-}
-#[test]
-fn a_time_limit_ends_a_command_that_nobody_waits_for() {
-    let sandbox = sandbox("default");
-    let mut command = sandbox.command("sleep");
-    let mut child = command.arg("60").wall_time(Duration::from_millis(50)).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(400));
-    assert_eq!(child.try_wait().unwrap().map(|outcome| outcome.ending), Some(Ending::TimedOut));
-}
-
-#[test]
-fn a_stopped_tree_stands_still_until_it_is_resumed() {
-    // Both the command and a child that has left its group count in a file each.
-    let count = "while :; do n=$((n + 1)); echo $n > /tmp/$1; done";
-    let script = format!(
-        "setsid sh -c '{count}' sh far & (sh -c '{count}' sh near) & \
-         while read line; do cat /tmp/far /tmp/near | tr '\\n' ' '; echo; done"
-    );
-    for profile in ["default", "untrusted"] {
-        let sandbox = sandbox(profile);
-        let mut command = sandbox.command("sh");
-        command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut input = child.stdin.take().unwrap();
-        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
-        std::thread::sleep(Duration::from_millis(100));
-        child.stop().unwrap();
-        assert_eq!(child.state().unwrap(), State::Stopped { signal: 19 });
-        child.stop().unwrap(); // It is so already.
-        let before = cpu_of(&child);
-        std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(cpu_of(&child), before, "{profile}");
-        child.resume().unwrap();
-        assert_eq!(child.state().unwrap(), State::Running);
-        // A file that is being written may be empty for a moment.
-        let mut ask = || -> Vec<u64> {
-            let mut numbers = Vec::new();
-            while numbers.len() < 2 {
-                let mut line = String::new();
-                input.write_all(b"\n").unwrap();
-                std::io::BufRead::read_line(&mut output, &mut line).unwrap();
-                numbers = line.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-            }
-            numbers
-        };
-        let first = ask();
-        std::thread::sleep(Duration::from_millis(100));
-        let second = ask();
-        let grown = first.iter().zip(&second).all(|(before, after)| after > before);
-        assert!(grown && second.len() == 2, "{profile}: {first:?} {second:?}");
-        child.stop().unwrap();
-        child.kill();
-        assert_eq!(child.wait().unwrap().ending, Ending::Killed);
-    }
-}
-
-/// Processor time that every process of the command's pid namespace has used, in ticks.
-fn cpu_of(child: &ringfence::Child) -> u64 {
-    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let own = namespace(&child.id().to_string());
-    let ticks = |pid: String| -> Option<u64> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        Some(fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?)
-    };
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    pids.filter(|pid| own.is_some() && namespace(pid) == own).filter_map(ticks).sum()
 }

@@ -15,6 +15,12 @@ use crate::plan::LayerState;
 use crate::profile::vocabulary::Overflow;
 use crate::report::{Ending, HeldLimit, Outcome, Usage};
 
+/// How often a pipe is read before the other one, and the command, are looked at.
+const READS_IN_A_TURN: u32 = 16;
+
+/// How long a tree may take to stop or to go on before it is asked once more.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// A command that was started in a [`Sandbox`](crate::Sandbox), shaped as [`std::process::Child`].
 ///
 /// It stands for the whole tree of processes. **Dropping it kills and reaps the tree**; to let it
@@ -246,7 +252,7 @@ impl Child {
         drop(others);
         let ended = outcome.is_some();
         for stream in streams {
-            self.read(stream).map_err(|source| Error::Io {
+            self.read(stream, ended).map_err(|source| Error::Io {
                 action: "read what the command writes".to_owned(),
                 source,
             })?;
@@ -258,10 +264,15 @@ impl Child {
         Ok(())
     }
 
-    /// Takes all that is in a pipe now.
-    fn read(&mut self, stream: &mut Captured) -> std::io::Result<()> {
+    /// Takes what is in a pipe now; `all`: until there is nothing left. Who writes without end must not
+    /// keep this from everything else.
+    fn read(&mut self, stream: &mut Captured, all: bool) -> std::io::Result<()> {
         let mut buffer = [0; 64 * 1024];
-        while let Some(pipe) = &mut stream.pipe {
+        let mut turns = 0;
+        while let Some(pipe) = &mut stream.pipe
+            && (all || turns < READS_IN_A_TURN)
+        {
+            turns += 1;
             match pipe.read(&mut buffer) {
                 Ok(0) => stream.pipe = None,
                 Ok(count) => self.keep(stream, &buffer[..count]),
@@ -311,8 +322,7 @@ impl Child {
     /// [`Error::Ended`]: nobody is left to be told.
     pub fn signal(&mut self, signal: Signal) -> Result<(), Error> {
         self.while_it_runs()?;
-        self.running.signal(signal.number());
-        Ok(())
+        Ok(self.running.signal(signal.number())?)
     }
 
     /// Stops every process of the tree (`SIGSTOP`), until [`Child::resume`]. The time limit goes on.
@@ -344,13 +354,23 @@ impl Child {
         if self.running.stopped().is_some() == stop {
             return Ok(());
         }
-        self.running.stop(stop);
-        while self.running.stopped().is_some() != stop {
-            if self.turn(&mut [], None)?.is_some() {
-                return Err(Error::Ended);
+        let stops = self.running.stops();
+        loop {
+            self.running.stop(stop)?;
+            let deadline = Instant::now() + ASK_AGAIN;
+            while Instant::now() < deadline {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if self.turn(&mut [], Some(left))?.is_some() {
+                    return Err(Error::Ended);
+                }
+                // One that was stopped again at once has gone on as well.
+                if self.running.stopped().is_some() == stop || self.running.stops() != stops {
+                    return Ok(());
+                }
             }
+            // Without a pid namespace, a command can stop its own init.
+            self.running.wake_init();
         }
-        Ok(())
     }
 
     /// Asks the command to end (`SIGTERM`); after the profile's `process.grace`, the whole tree is
@@ -360,8 +380,7 @@ impl Child {
     /// [`Error::Ended`]: it has ended already.
     pub fn terminate(&mut self) -> Result<(), Error> {
         self.while_it_runs()?;
-        self.running.terminate();
-        Ok(())
+        Ok(self.running.terminate()?)
     }
 
     /// Kills the whole tree, at once. Does nothing to one that has ended.

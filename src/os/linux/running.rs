@@ -1,5 +1,6 @@
 //! A sandbox whose command runs: its state, its time limit, and its end.
 
+mod requests;
 mod turn;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,11 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::SendFlags;
 
 use super::budget::Budget;
 use super::cgroup::{Cgroup, Statistics};
-use super::child::record::{Recipient, Request};
 use super::guard::Guard;
 use super::prepare::Context;
 use super::spawn::send_word;
@@ -274,7 +273,7 @@ impl Running {
     }
 
     /// How often the command was stopped so far.
-    pub(super) fn stops(&self) -> u32 {
+    pub(crate) fn stops(&self) -> u32 {
         self.told.stops
     }
 
@@ -293,17 +292,6 @@ impl Running {
         self.context.plan.supervision.grace
     }
 
-    /// Sends the command's first process a signal.
-    pub(crate) fn signal(&self, signal: i32) {
-        self.signal_to(signal, Recipient::Process);
-    }
-
-    /// Stops every process, or has it go on; without a pid namespace, those of the command's group.
-    pub(crate) fn stop(&self, stopped: bool) {
-        let number = if stopped { libc::SIGSTOP } else { libc::SIGCONT };
-        self.signal_to(number, Recipient::Tree);
-    }
-
     /// Connects the caller's terminal with the command's, if it has one.
     pub(super) fn connect(&mut self, callers: CallersTerminal) -> Option<Terminal> {
         // Init has handed it over before the command was let go.
@@ -312,48 +300,12 @@ impl Running {
         Terminal::connect(callers, terminal).ok()
     }
 
-    /// Lets the command use its terminal, or not.
-    pub(super) fn let_use_terminal(&self, it: bool) {
-        self.request(Request::Foreground(it));
-    }
-
-    pub(super) fn signal_to(&self, number: i32, to: Recipient) {
-        self.request(Request::Signal { number, to });
-    }
-
-    fn request(&self, request: Request) {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        // Init may have ended; then there is nobody to tell. One that is stopped, and was told a
-        // hundred things already, can't be told more.
-        let _ = rustix::net::send(&self.tree.channel, &request.to_bytes(), flags);
-    }
-
     /// Waits until the command was executed; if it can't be, why.
     pub(crate) fn await_exec(&mut self) -> Result<(), LaunchError> {
         while self.exec_channel.is_some() {
             self.turn(&mut [], None)?;
         }
         self.failure.take().map_or(Ok(()), Err)
-    }
-
-    /// Asks the command to end, and kills the tree after the grace.
-    pub(crate) fn terminate(&mut self) {
-        self.terminate_at(Recipient::Group);
-    }
-
-    pub(super) fn terminate_at(&mut self, to: Recipient) {
-        self.request(Request::Terminate { to });
-        if !self.terminated {
-            self.terminated = true;
-            let last = Instant::now().checked_add(self.grace() + LENIENCE);
-            match (self.patience, last) {
-                (Patience::Endless, Some(last)) => self.patience = Patience::KillAt(last),
-                (Patience::KillAt(at), Some(last)) if last < at => {
-                    self.patience = Patience::KillAt(last);
-                }
-                _ => {}
-            }
-        }
     }
 
     /// Takes what there is to know of a run that has ended.

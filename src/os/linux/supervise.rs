@@ -133,11 +133,15 @@ impl Supervisor<'_> {
         // jobs; what somebody sends to the launcher is for one process.
         let job = by_terminal || [libc::SIGTSTP, libc::SIGCONT].contains(&number);
         let to = if job { Recipient::Group } else { Recipient::Process };
-        match number {
+        // A command whose init doesn't listen can still be killed, and its time runs.
+        let _ = match number {
             libc::SIGTERM => running.terminate_at(to),
-            libc::SIGINT if self.is_second(running.grace()) => running.kill(),
+            libc::SIGINT if self.is_second(running.grace()) => {
+                running.kill();
+                Ok(())
+            }
             _ => running.signal_to(number, to),
-        }
+        };
         running.note(Happened::Signal { signal: u8::try_from(number).unwrap_or(0) });
     }
 
@@ -192,7 +196,7 @@ impl Supervisor<'_> {
         let wants_terminal = [libc::SIGTTIN, libc::SIGTTOU].contains(&signal);
         if wants_terminal && self.take_terminal(running) {
             // It was brought to the foreground while it ran, which a shell doesn't tell.
-            running.signal_to(libc::SIGCONT, Recipient::Group);
+            let _ = running.signal_to(libc::SIGCONT, Recipient::Group);
             return;
         }
         if let Some(terminal) = &mut self.terminal {
@@ -209,7 +213,7 @@ impl Supervisor<'_> {
         // always works, and whoever has sent it to the command can continue it.
         if !continued && running.stops() == self.stops && signal != libc::SIGSTOP {
             self.take_terminal(running);
-            running.signal_to(libc::SIGCONT, Recipient::Group);
+            let _ = running.signal_to(libc::SIGCONT, Recipient::Group);
         }
     }
 

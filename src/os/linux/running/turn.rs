@@ -13,7 +13,6 @@ use super::super::spawn::{Received, receive};
 use super::super::tree::timespec;
 use super::{AFTER_XCPU, Happened, Patience, Running, Told, failed};
 use crate::error::LaunchError;
-use crate::sys::signal::pidfd_kill;
 
 impl Running {
     /// Sleeps until something happens to the run or to one of `others`, or until the time is up;
@@ -138,7 +137,7 @@ impl Running {
                 self.timed_out |= !self.terminated && !self.out_of_cpu_time;
                 self.kill();
                 // Somebody has stopped it.
-                let _ = pidfd_kill(self.tree.pidfd.as_fd(), libc::SIGCONT);
+                self.wake_init();
             }
             Patience::KillWithoutInitAt(at) if now >= at => {
                 self.patience = Patience::Endless;
@@ -160,8 +159,8 @@ impl Running {
         // Who is being ended already has no more than that.
         if !self.terminated && !self.timed_out && !self.killed {
             self.patience = Patience::KillAt(now + AFTER_XCPU);
-            self.signal(libc::SIGXCPU);
-            self.signal(libc::SIGCONT);
+            // One that can't be told is killed a second later all the same.
+            let _ = self.signal(libc::SIGXCPU).and_then(|()| self.signal(libc::SIGCONT));
         }
     }
 }
