@@ -1,5 +1,7 @@
 //! Limits: of the tree by a cgroup, of each process by `setrlimit(2)`.
 
+use std::time::Duration;
+
 use super::build::Builder;
 use super::facts::cgroup::{Controller, Support};
 use super::facts::{Cause, Resource};
@@ -191,13 +193,18 @@ fn others_of_the_user(builder: &Builder<'_>) -> Option<u64> {
     Some(caller.processes.unwrap_or(0).saturating_add(init))
 }
 
+/// The kernel counts whole seconds; more of them than can be counted are no limit.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
+}
+
 fn rlimits(builder: &mut Builder<'_>) {
     let layer = Layer::Rlimits;
     if !builder.wants(layer) {
         return builder.off(layer);
     }
     let limits = &builder.policy.process_limits;
-    let seconds = limits.cpu_time.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0));
+    let seconds = limits.cpu_time.map(whole_seconds);
     let asked = [
         (Resource::CpuTime, seconds),
         (Resource::OpenFiles, limits.open_files),
