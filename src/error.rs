@@ -1,6 +1,7 @@
 //! What can go wrong, and the exit code that says so.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 use crate::plan::Refusal;
 use crate::plan::facts::cgroup::{Controller, Missing};
@@ -53,7 +54,7 @@ pub enum Error {
     /// A step failed.
     #[error(transparent)]
     Launch(Box<LaunchError>),
-    /// The command line asks for something that makes no sense.
+    /// The command line, or a program, asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
     /// A file or stream that a command was to get, or to be read from, fails.
@@ -69,7 +70,30 @@ pub enum Error {
     Ended,
     /// What was asked for could be found out, but not written.
     #[error("can't write the result: {0}")]
-    Output(std::io::Error),
+    Output(#[source] std::io::Error),
+}
+
+/// For programs that have errors of input and output only, as those of [`std::process`]: the kind is
+/// what they would see there, `NotFound` for a command that isn't there and `PermissionDenied` for
+/// one that may not be executed. What the host can't give is `Unsupported`; what makes no sense,
+/// `InvalidInput`. The error itself is found by [`std::io::Error::get_ref`].
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::io::{self, ErrorKind};
+/// use ringfence::{Profile, Sandbox};
+/// fn version(sandbox: &Sandbox, program: &str) -> io::Result<Vec<u8>> {
+///     Ok(sandbox.command(program).arg("--version").output()?.stdout)
+/// }
+/// let sandbox = Sandbox::new(&Profile::load("default")?)?;
+/// assert_eq!(version(&sandbox, "no-such-program").unwrap_err().kind(), ErrorKind::NotFound);
+/// # Ok(())
+/// # }
+/// ```
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.io_kind(), error)
+    }
 }
 
 impl From<LaunchError> for Error {
@@ -98,6 +122,21 @@ impl Error {
             }
             Self::Launch(error) => error.remedy.as_deref(),
             _ => None,
+        }
+    }
+
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            Self::Launch(error) => match &error.kind {
+                LaunchFailure::NotFound { .. } => ErrorKind::NotFound,
+                LaunchFailure::NotExecutable { errno, .. } | LaunchFailure::Setup { errno, .. } => {
+                    std::io::Error::from_raw_os_error(errno.0).kind()
+                }
+                _ => ErrorKind::Other,
+            },
+            Self::Refused(_) => ErrorKind::Unsupported,
+            Self::Io { source, .. } | Self::Output(source) => source.kind(),
+            Self::Profile { .. } | Self::Usage(_) | Self::Ended => ErrorKind::InvalidInput,
         }
     }
 

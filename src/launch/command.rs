@@ -14,6 +14,7 @@ use super::{Chosen, refuse_directories};
 use crate::error::Error;
 use crate::os;
 use crate::policy::Policy;
+use crate::profile::units::{MAX_CPUS, MAX_DURATION, MAX_SIZE};
 use crate::report::Outcome;
 
 /// A command to be run in a [`Sandbox`], shaped as [`std::process::Command`].
@@ -81,17 +82,37 @@ fn tighten<T: Ord>(limit: &mut Option<T>, other: Option<T>) {
 }
 
 impl Limits {
+    /// The limits of 0 that would be none for the kernel, or leave nothing to run: a profile can't
+    /// have them either.
+    fn refuse_nothing(self) -> Result<(), Error> {
+        let zero = [
+            ("memory", self.memory == Some(0)),
+            ("processes", self.processes == Some(0)),
+            ("cpus", self.cpus == Some(0)),
+            ("cpu_time", self.cpu_time == Some(Duration::ZERO)),
+        ];
+        match zero.iter().find(|(_, is_zero)| *is_zero) {
+            Some((name, _)) => Err(Error::Usage(format!(
+                "limits.{name}: the value is 0; give more than 0, or leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn apply(self, policy: &mut Policy) {
+        // More than a profile can say would be a number that the kernel takes for another.
+        let number = |limit: Option<u64>| limit.map(|limit| limit.min(MAX_SIZE));
+        let time = |limit: Option<Duration>| limit.map(|limit| limit.min(MAX_DURATION));
         let tree = &mut policy.tree_limits;
-        tighten(&mut tree.memory, self.memory);
-        tighten(&mut tree.processes, self.processes);
-        tighten(&mut tree.cpus, self.cpus);
+        tighten(&mut tree.memory, number(self.memory));
+        tighten(&mut tree.processes, number(self.processes));
+        tighten(&mut tree.cpus, self.cpus.map(|limit| limit.min(MAX_CPUS)));
         let process = &mut policy.process_limits;
-        tighten(&mut process.cpu_time, self.cpu_time);
-        tighten(&mut process.open_files, self.open_files);
-        tighten(&mut process.file_size, self.file_size);
-        tighten(&mut policy.wall_time, self.wall_time);
-        tighten(&mut policy.output, self.output);
+        tighten(&mut process.cpu_time, time(self.cpu_time));
+        tighten(&mut process.open_files, number(self.open_files));
+        tighten(&mut process.file_size, number(self.file_size));
+        tighten(&mut policy.wall_time, time(self.wall_time));
+        tighten(&mut policy.output, number(self.output));
     }
 }
 
@@ -150,8 +171,8 @@ impl Command {
         self
     }
 
-    /// The working directory, as a path inside the sandbox. One that isn't visible there fails the
-    /// spawn.
+    /// The working directory, as a path inside the sandbox; a relative one counts from where the
+    /// command would start otherwise. One that isn't visible there fails the spawn.
     pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
         self.directory = Some(directory.as_ref().to_owned());
         self
@@ -304,7 +325,7 @@ impl Command {
             })?;
             // Said explicitly, the caller's stream beats the profile's.
             let explicit = given.is_some() && matches!(stream.0, Kind::Inherit);
-            let inherited = explicit.then(|| inherited(number)).transpose();
+            let inherited = if explicit { inherited(number) } else { Ok(None) };
             let inherited = inherited.map_err(|source| Error::Io {
                 action: format!("hand on the stream {number}"),
                 source,
@@ -329,6 +350,7 @@ impl Command {
         if self.limits == Limits::default() && numbers.is_empty() {
             return Ok(Arc::clone(chosen));
         }
+        self.limits.refuse_nothing()?;
         let mut policy = Policy::clone(&chosen.policy);
         self.limits.apply(&mut policy);
         for number in numbers {
@@ -366,11 +388,15 @@ impl Command {
     }
 }
 
-/// A copy of the caller's own stream.
-fn inherited(number: u32) -> std::io::Result<OwnedFd> {
-    match number {
+/// A copy of the caller's own stream; `None`: it is closed, and will be so for the command.
+fn inherited(number: u32) -> std::io::Result<Option<OwnedFd>> {
+    let copy = match number {
         0 => std::io::stdin().as_fd().try_clone_to_owned(),
         1 => std::io::stdout().as_fd().try_clone_to_owned(),
         _ => std::io::stderr().as_fd().try_clone_to_owned(),
+    };
+    match copy {
+        Err(error) if os::is_closed(&error) => Ok(None),
+        copy => copy.map(Some),
     }
 }

@@ -40,6 +40,11 @@ pub(crate) fn duplicate_descriptor(number: u32) -> std::io::Result<OwnedFd> {
     Ok(copy)
 }
 
+/// Whether an error says that a descriptor isn't open.
+pub(crate) fn is_closed(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::BADF.raw_os_error())
+}
+
 /// A copy of a descriptor that this program was started with. One of its own isn't taken, be it that
 /// it has the number by chance.
 ///

@@ -124,15 +124,16 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
         origins[usize::from(step.actor() == Actor::Target)]
             .extend(std::iter::repeat_n(number, added));
     }
-    let strings = |problem| LaunchError::preparing(Layer::Environment, problem);
+    let words = |problem| LaunchError::preparing(Layer::ProcessTree, problem);
+    let variables = |problem| LaunchError::preparing(Layer::Environment, problem);
     let proc = if plan.supervision.pid_namespace { None } else { Some(open_proc()?) };
     let path = search_path(&command.environment);
     let program = Program {
         init,
         target,
-        candidates: candidates(&command.words, &path).map_err(strings)?,
-        arguments: arguments(&command.words).map_err(strings)?,
-        environment: environment(&command.environment).map_err(strings)?,
+        candidates: candidates(&command.words, &path).map_err(words)?,
+        arguments: arguments(&command.words).map_err(words)?,
+        environment: environment(&command.environment).map_err(variables)?,
         terminal,
         own_group: plan.steps.contains(&Step::TargetGroup),
         wall_time: plan.supervision.wall_time,
@@ -169,12 +170,17 @@ fn own_terminal(
     Ok((OwnTerminal { settings, size, slave, callers: copy }, master))
 }
 
-/// The plan of a run that starts in another directory.
+/// The plan of a run that starts in another directory. One that is relative is so to the plan's.
 fn in_directory(mut plan: Arc<Plan>, directory: Option<&Path>) -> Arc<Plan> {
     if let Some(directory) = directory {
         for step in &mut Arc::make_mut(&mut plan).steps {
             if let Step::ChangeDirectory(path) = step {
-                directory.clone_into(path);
+                // The empty path is none, as for `chdir(2)`.
+                *path = if directory.as_os_str().is_empty() {
+                    directory.to_owned()
+                } else {
+                    path.join(directory)
+                };
             }
         }
     }
@@ -205,10 +211,11 @@ impl Files {
             .and_then(|highest| highest.max(2).checked_add(1))
             .ok_or_else(|| format!("{highest} is no number of a descriptor"))?;
         let copy = |(file, number): &(BorrowedFd<'_>, u32)| {
+            // Every copy lies above the highest number: that is the one which is too high.
             let copy = rustix::io::fcntl_dupfd_cloexec(file, first_free).map_err(|errno| {
                 let text = crate::error::errno_text(errno.raw_os_error());
                 format!(
-                    "no descriptor can be put at {number}: fcntl(2): {text}; take lower numbers, \
+                    "no descriptor can be put at {highest}: fcntl(2): {text}; take lower numbers, \
                      or raise the limit of open files: ulimit -n"
                 )
             })?;
@@ -230,7 +237,7 @@ pub(super) fn open_proc() -> Result<OwnedFd, LaunchError> {
 }
 
 fn text(bytes: &OsStr) -> Result<CString, Problem> {
-    CString::new(bytes.as_bytes()).map_err(|_| format!("{} contains a NUL byte", bytes.display()))
+    CString::new(bytes.as_bytes()).map_err(|_| format!("{bytes:?} contains a NUL byte"))
 }
 
 pub(super) fn host_path(path: &Path) -> Result<CString, Problem> {

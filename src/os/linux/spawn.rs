@@ -1,6 +1,6 @@
 //! Starting a prepared sandbox: the cgroup, the clone, the id maps, and the look from outside.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -87,13 +87,14 @@ fn adopt_orphans(prepared: &Prepared) -> bool {
 }
 
 /// Moves a descriptor above the numbers at which the command gets its own: there it would be
-/// overwritten.
+/// overwritten. A program without standard streams is given those numbers first.
 fn above(descriptor: OwnedFd, prepared: &Prepared) -> Result<OwnedFd, LaunchError> {
-    match prepared.first_free {
-        3 => Ok(descriptor),
-        first => rustix::io::fcntl_dupfd_cloexec(&descriptor, first)
-            .map_err(|errno| resources(Layer::Descriptors, "fcntl(2)", errno)),
+    let first = prepared.first_free;
+    if descriptor.as_raw_fd() >= first {
+        return Ok(descriptor);
     }
+    rustix::io::fcntl_dupfd_cloexec(&descriptor, first)
+        .map_err(|errno| resources(Layer::Descriptors, "fcntl(2)", errno))
 }
 
 fn make_cgroup(

@@ -19,6 +19,7 @@ pub(super) fn search_path(environment: &[(OsString, OsString)]) -> OsString {
 /// `PATH` would mean the working directory, which an untrusted tree could plant a program in.
 pub(super) fn candidates(words: &[OsString], path: &OsStr) -> Result<Vec<CString>, Problem> {
     let name = words.first().ok_or("no command was given")?;
+    text(name)?;
     // The empty name is a path that doesn't exist, not each directory of PATH.
     if name.is_empty() || name.as_bytes().contains(&b'/') {
         return Ok(vec![text(name)?]);
@@ -38,7 +39,9 @@ pub(super) fn environment(variables: &[(OsString, OsString)]) -> Result<StringAr
         let mut entry = key.clone();
         entry.push("=");
         entry.push(value);
-        text(&entry)
+        // The value may be a secret, the name isn't.
+        CString::new(entry.into_encoded_bytes())
+            .map_err(|_| format!("the variable {key:?} or its value contains a NUL byte"))
     };
     let entries = variables.iter().map(entry).collect::<Result<_, _>>()?;
     Ok(StringArray::new(entries))
