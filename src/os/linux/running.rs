@@ -303,7 +303,12 @@ impl Running {
     /// Waits until the command was executed; if it can't be, why.
     pub(crate) fn await_exec(&mut self) -> Result<(), LaunchError> {
         while self.exec_channel.is_some() {
-            self.turn(&mut [], None)?;
+            self.turn(&mut [], Some(INIT_PATIENCE))?;
+            if self.exec_channel.is_some() {
+                // Init has a copy of the command's side until it goes on after exec. Without a pid
+                // namespace, a quick command can stop it before.
+                self.wake_init();
+            }
         }
         self.failure.take().map_or(Ok(()), Err)
     }
