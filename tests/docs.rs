@@ -1,6 +1,6 @@
-//! What the documentation says of profiles is true, and nothing is left out.
+//! What the documentation says of profiles is true, and nothing is left out, of types neither.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ringfence::launch::library::{BUILT_IN, Library};
 use ringfence::launch::load::{load, policies};
@@ -119,4 +119,53 @@ fn every_group_of_system_calls_is_described_in_its_own_words() {
         let line = format!("| `{}` | {} |", group.name, group.description);
         assert!(REFERENCE.contains(&line), "this line is missing:\n{line}");
     }
+}
+
+/// The doc comment and attributes of a type that is exported at the crate's root.
+fn docs_of<'a>(name: &str, sources: &'a [String]) -> Option<Vec<&'a str>> {
+    let definition = |line: &str| {
+        let line = line.trim();
+        let rest = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "));
+        // Macros make some types from a name alone.
+        let is_end = |c: char| !c.is_alphanumeric();
+        line == format!("{name};")
+            || rest.is_some_and(|rest| rest.split(is_end).next() == Some(name))
+    };
+    let docs = |text: &'a String| {
+        let lines: Vec<&str> = text.lines().collect();
+        let at = lines.iter().position(|line| definition(line))?;
+        let before = lines[..at].iter().rev().map(|line| line.trim());
+        Some(before.take_while(|l| l.starts_with("///") || l.starts_with("#[")).collect::<Vec<_>>())
+    };
+    // A name that several types have, as in a file of tests, is documented once.
+    sources.iter().filter_map(docs).max_by_key(Vec::len)
+}
+
+fn sources(directory: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_type_at_the_crates_root_has_an_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let text = std::fs::read_to_string(root.join("lib.rs")).unwrap();
+    let mut all = Vec::new();
+    sources(&root, &mut all);
+    let uses = text.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
+    let lists = uses.filter_map(|it| it.split_once('{').map(|(_, names)| names));
+    let words = lists.flat_map(|names| names.split(|c: char| !c.is_alphanumeric()));
+    let names: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    assert!(names.len() > 25 && names.contains(&"Child"), "{names:?}");
+    let lacking = |name: &&&str| {
+        docs_of(name, &all).is_none_or(|docs| !docs.iter().any(|line| line.contains("```")))
+    };
+    let lacking: Vec<_> = names.iter().filter(lacking).collect();
+    assert!(lacking.is_empty(), "without an example: {lacking:?}");
 }
