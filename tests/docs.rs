@@ -142,12 +142,14 @@ fn docs_of<'a>(name: &str, sources: &'a [String]) -> Option<Vec<&'a str>> {
 }
 
 fn sources(directory: &Path, found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+    let entries = std::fs::read_dir(directory);
+    for entry in entries.unwrap_or_else(|error| panic!("{directory:?}: {error}")).flatten() {
         let path = entry.path();
         if path.is_dir() {
             sources(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(std::fs::read_to_string(path).unwrap());
+            let text = std::fs::read_to_string(&path);
+            found.push(text.unwrap_or_else(|error| panic!("{path:?}: {error}")));
         }
     }
 }
