@@ -118,3 +118,74 @@ fn processor_time_of_the_tree_is_told_once_when_it_is_used_up() {
         assert_eq!(limits[0]["limit"], "cpu_time", "{caller:?}: {events:?}");
     }
 }
+
+#[test]
+fn stops_signals_and_the_kill_are_told_in_their_order() {
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let path = workspace.home().join("events");
+        let script = "trap '' TERM; trap 'echo got it' USR1; echo ready; kill -STOP $$; echo on
+            while :; do sleep 0.01; done";
+        let options = ["--events", path.to_str().unwrap(), "--set", "process.grace=100ms"];
+        let mut run = workspace.quietly(&options, &["sh", "-c", script]);
+        // A group that isn't an orphan: else nobody could continue it, and it wouldn't stop.
+        let mut child = run.command.process_group(0).spawn().unwrap();
+        let id = Pid::from_raw(child.id().cast_signed()).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut expect = |wanted: &str| {
+            let mut line = String::new();
+            output.read_line(&mut line).unwrap();
+            assert_eq!(line.trim(), wanted, "{caller:?}");
+        };
+        expect("ready");
+        assert!(waitpid(Some(id), WaitOptions::UNTRACED).unwrap().unwrap().1.stopped());
+        kill_process(id, Signal::CONT).unwrap();
+        expect("on");
+        kill_process(id, Signal::USR1).unwrap();
+        expect("got it");
+        kill_process(id, Signal::TERM).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9), "{caller:?}");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let told: Vec<_> = events
+            .map(|event| (event["event"].as_str().unwrap().to_owned(), event["signal"].as_i64()))
+            .filter(|(name, _)| name != "layer")
+            .collect();
+        let expected = [
+            ("planned", None),
+            ("started", None),
+            ("running", None),
+            ("stopped", Some(19)),
+            ("signal", Some(18)),
+            ("continued", None),
+            ("signal", Some(10)),
+            ("signal", Some(15)),
+            ("killed", None),
+            ("ended", None),
+        ];
+        let expected = expected.map(|(name, signal)| (name.to_owned(), signal));
+        assert_eq!(told, expected, "{caller:?}: {text}");
+    }
+}
+
+#[test]
+fn a_kill_for_lack_of_memory_is_told() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        // `tail` keeps what has no end of line.
+        let script = "head -c 300M /dev/zero | tail -n 1 > /dev/null";
+        let (run, events) = run(&workspace, &["-q", "--memory", "32MiB"], script);
+        let cgroup = events.iter().find(|event| event["layer"] == "cgroup").unwrap();
+        if cgroup["status"] != "enforced" {
+            support::skip("cgroup", &format!("{caller:?}: nobody limits a tree's memory here"));
+            continue;
+        }
+        let kills = events.iter().find(|event| event["event"] == "oom-kill");
+        let kills = kills.unwrap_or_else(|| panic!("{caller:?}: {run:?} {events:?}"));
+        assert!(kills["count"].as_u64().unwrap() >= 1, "{caller:?}: {events:?}");
+        assert_eq!(events.last().unwrap()["outcome"]["kind"], "out-of-memory", "{caller:?}");
+    }
+}
