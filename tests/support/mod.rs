@@ -51,9 +51,18 @@ pub fn callers() -> Vec<Caller> {
 /// The binary under test, where every user can reach it.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let binary = DIRECTORY.join("ringfence");
-    std::fs::copy(env!("CARGO_BIN_EXE_ringfence"), &binary).unwrap();
+    copy(Path::new(env!("CARGO_BIN_EXE_ringfence")), &binary);
     binary
 });
+
+/// Copies a program. Another process does it: were the copy open for writing in this one, a child
+/// that another thread starts at that moment would have it open too, and it could not be executed
+/// as long as that child hasn't called exec.
+#[track_caller]
+pub fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args(["--", from.to_str().unwrap()]).arg(to).output().unwrap();
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+}
 
 /// The path of an example, where every user can reach it.
 #[track_caller]
@@ -64,9 +73,8 @@ pub fn example(name: &str) -> PathBuf {
     let copy = DIRECTORY.join(name);
     // Not by way of a half-written copy, which another test of this process might start.
     let fresh = DIRECTORY.join(format!("{name}.{:?}", std::thread::current().id()));
-    std::fs::copy(&built, &fresh).unwrap_or_else(|error| {
-        panic!("{}: {error}: it is built by \"cargo build --examples\"", built.display())
-    });
+    assert!(built.exists(), "{}: it is built by \"cargo build --examples\"", built.display());
+    self::copy(&built, &fresh);
     std::fs::rename(&fresh, &copy).unwrap();
     copy
 }
@@ -198,6 +206,7 @@ impl Workspace {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         self.become_caller(&mut command);
+        heed_signals(&mut command);
         Ringfence { command }
     }
 
@@ -212,20 +221,27 @@ impl Workspace {
     pub fn hostile(&self, state: &[&str], arguments: &[&str]) -> Ringfence {
         let plain = self.ringfence(arguments);
         let mut command = Command::new(programs::program("hostile"));
-        command.args(state).arg("--").arg(binary()).args(arguments);
+        // Only root mounts: the program becomes the caller after that.
+        let mounts = state.iter().any(|word| word.starts_with("tmpfs="));
+        let as_user = mounts && self.caller == Caller::User;
+        let user = as_user.then(|| format!("user={UNPRIVILEGED}"));
+        command.args(state).args(user).arg("--").arg(binary()).args(arguments);
         command.current_dir(self.project()).env_clear();
         for (name, value) in plain.command.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        self.become_caller(&mut command);
+        if !mounts {
+            self.become_caller(&mut command);
+        }
+        heed_signals(&mut command);
         Ringfence { command }
     }
 
     /// Puts a helper program into the project directory, which every level shows.
     pub fn bring(&self, name: &str) {
         let copy = self.project().join(name);
-        std::fs::copy(programs::program(name), &copy).unwrap();
+        self::copy(&programs::program(name), &copy);
         std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
         self.own(&copy);
     }
@@ -252,6 +268,22 @@ impl Workspace {
         let words = [OsString::from("run")].into_iter().chain(options).chain(words);
         self.ringfence(words).finish()
     }
+}
+
+/// Gives a program the dispositions that it has when a person starts it. Tests that are started in the
+/// background, by a script or a CI runner, ignore signals of the keyboard, and ringfence hands on what
+/// its caller ignores: to nobody.
+#[allow(unsafe_code, reason = "there is no other way to have a child heed a signal")]
+fn heed_signals(command: &mut Command) {
+    let heed = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+            // SAFETY: the default disposition runs no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: only calls that may be made between fork and exec (`signal-safety(7)`).
+    unsafe { command.pre_exec(heed) };
 }
 
 /// A call of ringfence, not started yet.
