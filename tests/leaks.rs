@@ -41,6 +41,19 @@ fn ways(profile: &str) -> Vec<(String, Box<dyn Fn()>)> {
             child.wait().unwrap();
         }),
     );
+    let start = spawn.clone();
+    way(
+        "a child whose init is killed",
+        Box::new(move || {
+            let child = start();
+            if ends_with_init(&child) {
+                let own = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+                let init = own.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
+                rustix::process::kill_process(init.unwrap(), rustix::process::Signal::KILL)
+                    .unwrap();
+            }
+        }),
+    );
     let start = spawn;
     way(
         "a panic",
@@ -83,6 +96,16 @@ fn ways(profile: &str) -> Vec<(String, Box<dyn Fn()>)> {
         }),
     );
     ways
+}
+
+/// Whether something ends the tree of a child whose init was killed: else that is a way out that
+/// `explain` tells of.
+fn ends_with_init(child: &ringfence::Child) -> bool {
+    let holds = [Layer::PidNamespace, Layer::Cgroup];
+    child
+        .layers()
+        .iter()
+        .any(|state| holds.contains(&state.layer) && state.status == ringfence::Status::Enforced)
 }
 
 /// A child of a sandbox without a view of files of its own: there, directories are no secret.

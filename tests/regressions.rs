@@ -172,3 +172,24 @@ fn a_home_that_the_command_may_not_enter_is_no_place_to_start_in() {
         assert_eq!(run.success(), "/", "{caller:?}: {run:?}");
     }
 }
+
+#[test]
+fn a_look_from_outside_that_fails_does_not_wait_for_who_waits_for_its_word() {
+    // Init slept until the command's process had its word, and could end nothing: for twenty
+    // seconds, where no pid namespace ends it.
+    if !rustix::process::geteuid().is_root() {
+        return support::skip("root", "nothing can be mounted over /proc");
+    }
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        for level in ["basic", "user-based"] {
+            let words = ["run", "-q", "-l", level, "--", "true"];
+            let began = std::time::Instant::now();
+            let run = workspace.hostile(&["tmpfs=/proc"], &words).finish();
+            assert_eq!(run.code(), 125, "{caller:?} {level}: {run:?}");
+            assert!(run.stderr().contains("/proc"), "{caller:?} {level}: {run:?}");
+            let took = began.elapsed();
+            assert!(took < std::time::Duration::from_secs(9), "{caller:?} {level}: {took:?}");
+        }
+    }
+}
