@@ -105,7 +105,10 @@ fn finish(mut child: Child, code: u8) {
 fn nothing_grows_in_the_kernel(before: &[(&str, Option<u64>)], runs: usize) {
     for (kind, before) in before {
         let Some(before) = before else {
-            support::skip("slabinfo", &format!("the kernel doesn't tell how many {kind} there are"));
+            support::skip(
+                "slabinfo",
+                &format!("the kernel doesn't tell how many {kind} there are"),
+            );
             continue;
         };
         let most = before + u64::try_from(runs / 10).unwrap().max(200);
@@ -210,7 +213,7 @@ fn the_supervisor_grows_neither_by_many_runs_nor_by_many_at_once() {
     }
     let worker = programs::program("worker");
     let own = worker.with_file_name("load");
-    std::fs::copy(std::env::current_exe().unwrap(), &own).unwrap();
+    support::copy(&std::env::current_exe().unwrap(), &own);
     let kernel = kernel_counts();
     for caller in callers() {
         let workspace = Workspace::new(caller);
