@@ -193,3 +193,21 @@ fn a_look_from_outside_that_fails_does_not_wait_for_who_waits_for_its_word() {
         }
     }
 }
+
+#[test]
+fn capabilities_that_nobody_may_ask_for_are_not_taken_for_none() {
+    // A root that is taken for one without capabilities seemed not to need the filter that keeps it
+    // from typing into the caller's terminal.
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let words =
+            ["run", "-q", "-l", "basic", "--", "grep", "Seccomp_filters", "/proc/self/status"];
+        let filters = |run: support::Finished| -> u32 {
+            run.success().split_whitespace().nth(1).unwrap().parse().unwrap()
+        };
+        let usual = filters(workspace.ringfence(words).finish());
+        let run = workspace.hostile(&["refuse=capget:1"], &words).finish();
+        // One is that which refuses; a user gets one too that it doesn't need.
+        assert!(filters(run) > usual, "{caller:?}: {usual}");
+    }
+}
