@@ -213,7 +213,7 @@ fn the_supervisor_grows_neither_by_many_runs_nor_by_many_at_once() {
     }
     let worker = programs::program("worker");
     let own = worker.with_file_name("load");
-    support::copy(&std::env::current_exe().unwrap(), &own);
+    support::copy_program(&std::env::current_exe().unwrap(), &own);
     let kernel = kernel_counts();
     // Root's runs have more layers, and more to leave behind.
     for (caller, share) in callers().into_iter().zip([1, 5]) {
@@ -222,6 +222,8 @@ fn the_supervisor_grows_neither_by_many_runs_nor_by_many_at_once() {
         let temporary = workspace.write("temporary/file", "").parent().unwrap().to_owned();
         let mut again = workspace.call(&own, ["--exact", NAME, "--nocapture"]).command;
         again.env(AGAIN, &worker).env("TMPDIR", temporary).stderr(Stdio::inherit());
+        // Else threads that come and go leave memory behind in pools of their own.
+        again.env("MALLOC_ARENA_MAX", "1");
         again.env(RUNS, runs.to_string()).env(CROWD, number(CROWD, 500).to_string());
         let output = again.output().unwrap();
         assert!(output.status.success(), "{caller:?}: {output:?}");
