@@ -139,9 +139,10 @@ fn signals_to_the_launcher_reach_the_command() {
     });
 }
 
-/// How often a launcher is killed at each level by each caller. `RINGFENCE_KILLS=500` is thorough.
+/// How often a launcher is killed at each level by each caller: a thousand times in all.
+/// `RINGFENCE_KILLS=500` is thorough.
 fn kills() -> u32 {
-    std::env::var("RINGFENCE_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(25)
+    std::env::var("RINGFENCE_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(100)
 }
 
 /// Random moments within the first 40 ms, denser at their start, where the setup is.

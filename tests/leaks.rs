@@ -4,63 +4,15 @@
 #![allow(unsafe_code, reason = "changing the environment can't be had without")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
-use std::collections::BTreeSet;
+mod support;
+
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use ringfence::{Enforcement, Layer, Profile, Sandbox, Stdio};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-/// Everything that a run could leave behind.
-#[derive(Debug, PartialEq, Eq)]
-struct Held {
-    descriptors: BTreeSet<String>,
-    threads: usize,
-    children: String,
-    mounts: String,
-    cgroups: BTreeSet<String>,
-    temporary: BTreeSet<String>,
-}
-
-fn names(directory: impl AsRef<Path>) -> BTreeSet<String> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-}
-
-/// The cgroups of this process's runs, in every hierarchy.
-fn cgroups(directory: &Path, found: &mut BTreeSet<String>) {
-    let own = format!("ringfence-{}-", std::process::id());
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if entry.file_name().to_string_lossy().starts_with(&own) {
-                found.insert(entry.path().display().to_string());
-            }
-            cgroups(&entry.path(), found);
-        }
-    }
-}
-
-fn held(temporary: &Path) -> Held {
-    let mut found = BTreeSet::new();
-    cgroups(Path::new("/sys/fs/cgroup"), &mut found);
-    let mut children = String::new();
-    for task in names("/proc/self/task") {
-        let path = format!("/proc/self/task/{task}/children");
-        children += &std::fs::read_to_string(path).unwrap_or_default();
-    }
-    let mut descriptors = names("/proc/self/fd");
-    // The one that lists them has whatever number is free.
-    descriptors.retain(|number| Path::new("/proc/self/fd").join(number).symlink_metadata().is_ok());
-    Held {
-        descriptors,
-        threads: names("/proc/self/task").len(),
-        children,
-        mounts: std::fs::read_to_string("/proc/self/mountinfo").unwrap(),
-        cgroups: found,
-        temporary: names(temporary),
-    }
-}
+use support::held::Held;
 
 /// Every way of ending, and of not beginning.
 fn ways(profile: &str) -> Vec<(String, Box<dyn Fn()>)> {
@@ -87,6 +39,19 @@ fn ways(profile: &str) -> Vec<(String, Box<dyn Fn()>)> {
             let mut child = start();
             child.kill();
             child.wait().unwrap();
+        }),
+    );
+    let start = spawn.clone();
+    way(
+        "a child whose init is killed",
+        Box::new(move || {
+            let child = start();
+            if ends_with_init(&child) {
+                let own = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+                let init = own.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
+                rustix::process::kill_process(init.unwrap(), rustix::process::Signal::KILL)
+                    .unwrap();
+            }
         }),
     );
     let start = spawn;
@@ -133,6 +98,16 @@ fn ways(profile: &str) -> Vec<(String, Box<dyn Fn()>)> {
     ways
 }
 
+/// Whether something ends the tree of a child whose init was killed: else that is a way out that
+/// `explain` tells of.
+fn ends_with_init(child: &ringfence::Child) -> bool {
+    let holds = [Layer::PidNamespace, Layer::Cgroup];
+    child
+        .layers()
+        .iter()
+        .any(|state| holds.contains(&state.layer) && state.status == ringfence::Status::Enforced)
+}
+
 /// A child of a sandbox without a view of files of its own: there, directories are no secret.
 fn profile_shows_all(child: &ringfence::Child) -> bool {
     let shown = [Layer::Filesystem, Layer::Landlock];
@@ -151,9 +126,9 @@ fn nothing_is_left_of_a_run() {
     for profile in profiles {
         for (name, way) in ways(profile) {
             way(); // What is opened once and for all is open now.
-            let before = held(temporary.path());
+            let before = Held::now(temporary.path());
             way();
-            assert_eq!(held(temporary.path()), before, "{name}");
+            assert_eq!(Held::now(temporary.path()), before, "{name}");
         }
     }
     without_descriptors();
@@ -171,7 +146,7 @@ fn without_descriptors() {
         Ok::<(), Box<dyn std::error::Error>>(())
     };
     run().unwrap();
-    let before = held(Path::new("/nonexistent"));
+    let before = Held::now(Path::new("/nonexistent"));
     let limits = getrlimit(Resource::Nofile);
     let (mut failed, mut succeeded) = (0, 0);
     for count in 4..80 {
@@ -187,7 +162,7 @@ fn without_descriptors() {
                 assert!(said.iter().any(|word| text.contains(word)), "{count}: {text}");
             }
         }
-        assert_eq!(held(Path::new("/nonexistent")), before, "{count} descriptors");
+        assert_eq!(Held::now(Path::new("/nonexistent")), before, "{count} descriptors");
     }
     assert!(failed > 3 && succeeded > 3, "{failed} {succeeded}");
 }

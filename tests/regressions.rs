@@ -172,3 +172,42 @@ fn a_home_that_the_command_may_not_enter_is_no_place_to_start_in() {
         assert_eq!(run.success(), "/", "{caller:?}: {run:?}");
     }
 }
+
+#[test]
+fn a_look_from_outside_that_fails_does_not_wait_for_who_waits_for_its_word() {
+    // Init slept until the command's process had its word, and could end nothing: for twenty
+    // seconds, where no pid namespace ends it.
+    if !rustix::process::geteuid().is_root() {
+        return support::skip("root", "nothing can be mounted over /proc");
+    }
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        for level in ["basic", "user-based"] {
+            let words = ["run", "-q", "-l", level, "--", "true"];
+            let began = std::time::Instant::now();
+            let run = workspace.hostile(&["tmpfs=/proc"], &words).finish();
+            assert_eq!(run.code(), 125, "{caller:?} {level}: {run:?}");
+            assert!(run.stderr().contains("/proc"), "{caller:?} {level}: {run:?}");
+            let took = began.elapsed();
+            assert!(took < std::time::Duration::from_secs(9), "{caller:?} {level}: {took:?}");
+        }
+    }
+}
+
+#[test]
+fn capabilities_that_nobody_may_ask_for_are_not_taken_for_none() {
+    // A root that is taken for one without capabilities seemed not to need the filter that keeps it
+    // from typing into the caller's terminal.
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let words =
+            ["run", "-q", "-l", "basic", "--", "grep", "Seccomp_filters", "/proc/self/status"];
+        let filters = |run: support::Finished| -> u32 {
+            run.success().split_whitespace().nth(1).unwrap().parse().unwrap()
+        };
+        let usual = filters(workspace.ringfence(words).finish());
+        let run = workspace.hostile(&["refuse=capget:1"], &words).finish();
+        // One is that which refuses; a user gets one too that it doesn't need.
+        assert!(filters(run) > usual, "{caller:?}: {usual}");
+    }
+}

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{LazyLock, Once};
 
+pub mod held;
 pub mod programs;
 pub mod terminal;
 pub mod tmux;
@@ -74,7 +75,7 @@ pub fn example(name: &str) -> PathBuf {
 /// Copies a program that is to be run, by another process: a descriptor that writes to it here would
 /// for a moment be in each child that another test starts, and while one is, the kernel refuses to
 /// execute the file (`ETXTBSY`).
-fn copy_program(from: &Path, to: &Path) {
+pub fn copy_program(from: &Path, to: &Path) {
     let status = Command::new("cp").args([from, to]).status().expect("cp starts");
     assert!(status.success(), "cp {} {}", from.display(), to.display());
 }
@@ -206,6 +207,7 @@ impl Workspace {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         self.become_caller(&mut command);
+        heed_signals(&mut command);
         Ringfence { command }
     }
 
@@ -220,13 +222,20 @@ impl Workspace {
     pub fn hostile(&self, state: &[&str], arguments: &[&str]) -> Ringfence {
         let plain = self.ringfence(arguments);
         let mut command = Command::new(programs::program("hostile"));
-        command.args(state).arg("--").arg(binary()).args(arguments);
+        // Only root mounts: the program becomes the caller after that.
+        let mounts = state.iter().any(|word| word.starts_with("tmpfs="));
+        let as_user = mounts && self.caller == Caller::User;
+        let user = as_user.then(|| format!("user={UNPRIVILEGED}"));
+        command.args(state).args(user).arg("--").arg(binary()).args(arguments);
         command.current_dir(self.project()).env_clear();
         for (name, value) in plain.command.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        self.become_caller(&mut command);
+        if !mounts {
+            self.become_caller(&mut command);
+        }
+        heed_signals(&mut command);
         Ringfence { command }
     }
 
@@ -260,6 +269,22 @@ impl Workspace {
         let words = [OsString::from("run")].into_iter().chain(options).chain(words);
         self.ringfence(words).finish()
     }
+}
+
+/// Gives a program the dispositions that it has when a person starts it. Tests that are started in the
+/// background, by a script or a CI runner, ignore signals of the keyboard, and ringfence hands on what
+/// its caller ignores: to nobody.
+#[allow(unsafe_code, reason = "there is no other way to have a child heed a signal")]
+fn heed_signals(command: &mut Command) {
+    let heed = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+            // SAFETY: the default disposition runs no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: only calls that may be made between fork and exec (`signal-safety(7)`).
+    unsafe { command.pre_exec(heed) };
 }
 
 /// A call of ringfence, not started yet.

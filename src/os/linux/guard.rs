@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
+use super::fault;
 use super::tree::Tree;
 use crate::sys::signal::{SignalSet, set_mask};
 
@@ -27,6 +28,7 @@ impl Guard {
         if paths.is_empty() {
             return Ok(None);
         }
+        fault::point()?;
         let mut watched = Watched::new(paths)?;
         let tree = Arc::clone(tree);
         let thread = std::thread::Builder::new().name("ringfence-guard".into()).spawn(move || {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::fs::{Mode, OFlags};
 
 use super::child::ops::IdMaps;
+use super::fault;
 use crate::plan::step::{IdMap, OwnerMap};
 use crate::sys::clone::{clone_and_run, flags};
 use crate::sys::exec::close_all_but;
@@ -41,6 +42,7 @@ pub(super) fn write(pid: i32, map: &IdMap) -> Result<(), MapError> {
 
 fn write_file(pid: i32, file: &'static str, text: &[u8]) -> Result<(), MapError> {
     let fail = |errno: rustix::io::Errno| MapError { file, errno: errno.raw_os_error() };
+    fault::point().map_err(fail)?;
     let path = PathBuf::from(format!("/proc/{pid}/{file}"));
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(&path, flags, Mode::empty()).map_err(fail)?;
@@ -59,11 +61,12 @@ pub(super) fn namespace(map: OwnerMap) -> Result<OwnedFd, String> {
         Err(errno) => Err(fail("clone3(2)", errno.raw_os_error())),
         Ok(pid) => {
             let maps = IdMap { inside: map.on_disk, outside: map.seen_as, keep_setgroups: true };
-            let written = write(pid, &maps).map_err(|error| fail(error.file, error.errno));
+            let written = write(pid, &maps)
+                .map_err(|error| fail(&format!("/proc/{pid}/{}", error.file), error.errno));
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
             let opened = written.and_then(|()| {
                 rustix::fs::open(format!("/proc/{pid}/ns/user"), flags, Mode::empty())
-                    .map_err(|errno| fail("ns/user", errno.raw_os_error()))
+                    .map_err(|errno| fail(&format!("/proc/{pid}/ns/user"), errno.raw_os_error()))
             });
             // End of file lets the process go.
             drop(go);

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::child::hard_limit;
 use super::explain::{outside, unreadable};
+use super::fault;
 use super::running::Running;
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
@@ -37,7 +38,8 @@ impl Process {
     fn open(name: String) -> Result<Self, LaunchError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let path = format!("/proc/{name}");
-        let directory = rustix::fs::open(path.as_str(), flags, Mode::empty())
+        let directory = fault::point()
+            .and_then(|()| rustix::fs::open(path.as_str(), flags, Mode::empty()))
             .map_err(|errno| unreadable(Layer::ProcessTree, &path, errno))?;
         Ok(Self { directory, name })
     }
@@ -45,6 +47,7 @@ impl Process {
     fn read(&self, file: &str, layer: Layer) -> Result<String, LaunchError> {
         let fail = |errno| unreadable(layer, &format!("/proc/{}/{file}", self.name), errno);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        fault::point().map_err(fail)?;
         let opened =
             rustix::fs::openat(&self.directory, file, flags, Mode::empty()).map_err(fail)?;
         let mut text = Vec::with_capacity(4096);

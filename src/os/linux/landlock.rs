@@ -4,8 +4,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::child::ops::{ChildOp, LandlockPath};
 use super::child::terminal::OwnTerminal;
+use super::fault;
 use super::prepare::{Problem, host_path};
 use super::terminal::CallersTerminal;
+use crate::error::errno_text;
 use crate::plan::landlock::access::{IOCTL_DEV, READ_FILE, WRITE_FILE};
 use crate::plan::step::LandlockRules;
 use crate::sys::landlock::RulesetAttributes;
@@ -22,11 +24,13 @@ pub(super) fn operation(
         access_net: rules.handled_net,
         scoped: rules.scoped,
     };
-    let ruleset = crate::sys::landlock::create_ruleset(&attributes)
-        .map_err(|errno| format!("landlock_create_ruleset(2): {errno}"))?;
+    let ruleset = fault::point()
+        .and_then(|()| crate::sys::landlock::create_ruleset(&attributes))
+        .map_err(|errno| format!("landlock_create_ruleset(2): {}", text(errno)))?;
     for (port, access) in &rules.ports {
-        crate::sys::landlock::add_port_rule(ruleset.as_fd(), *port, *access)
-            .map_err(|errno| format!("landlock_add_rule(2) for TCP port {port}: {errno}"))?;
+        crate::sys::landlock::add_port_rule(ruleset.as_fd(), *port, *access).map_err(|errno| {
+            format!("landlock_add_rule(2) for TCP port {port}: {}", text(errno))
+        })?;
     }
     let replaced = own.map_or([false; 3], |(callers, _)| callers.streams);
     reopening_terminals(ruleset.as_fd(), rules.handled_fs, files, replaced)?;
@@ -73,6 +77,10 @@ fn reopening_terminals(
     Ok(())
 }
 
+fn text(errno: rustix::io::Errno) -> String {
+    errno_text(errno.raw_os_error())
+}
+
 /// What is done with terminals.
 fn of_terminals(handled: u64) -> u64 {
     (READ_FILE | WRITE_FILE | IOCTL_DEV) & handled
@@ -84,5 +92,5 @@ fn add_terminal(
     rights: u64,
 ) -> Result<(), Problem> {
     crate::sys::landlock::add_path_rule(ruleset, terminal, rights)
-        .map_err(|errno| format!("landlock_add_rule(2) for the terminal: {errno}"))
+        .map_err(|errno| format!("landlock_add_rule(2) for the terminal: {}", text(errno)))
 }

@@ -7,6 +7,7 @@ mod child;
 mod contradiction;
 mod explain;
 mod facts;
+mod fault;
 mod guard;
 mod idmap;
 mod inspect;

@@ -19,8 +19,8 @@ use super::facts::load::processor_is_idle;
 use super::landlock;
 use super::private::PrivateDirectories;
 use super::terminal::{self, CallersTerminal};
-use super::{idmap, seccomp};
-use crate::error::LaunchError;
+use super::{fault, idmap, seccomp};
+use crate::error::{LaunchError, errno_text};
 use crate::plan::facts::Resource;
 use crate::plan::order::Actor;
 use crate::plan::step::Step;
@@ -85,7 +85,7 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
         Some(callers) => {
             plan = Arc::new(plan.with_terminal());
             let fail = |errno: Errno| {
-                let text = crate::error::errno_text(errno.raw_os_error());
+                let text = errno_text(errno.raw_os_error());
                 let text = format!("no terminal can be made for the command: {text}");
                 LaunchError::preparing(Layer::Session, text)
             };
@@ -141,7 +141,8 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
         pid_namespace: plan.supervision.pid_namespace,
         mount_attributes: plan.mount_attributes,
         stack: Stack::new().map_err(|errno| {
-            LaunchError::preparing(Layer::ProcessTree, format!("mmap(2): {errno}"))
+            let text = format!("mmap(2): {}", errno_text(errno.raw_os_error()));
+            LaunchError::preparing(Layer::ProcessTree, text)
         })?,
         proc,
     };
@@ -213,7 +214,7 @@ impl Files {
         let copy = |(file, number): &(BorrowedFd<'_>, u32)| {
             // Every copy lies above the highest number: that is the one which is too high.
             let copy = rustix::io::fcntl_dupfd_cloexec(file, first_free).map_err(|errno| {
-                let text = crate::error::errno_text(errno.raw_os_error());
+                let text = errno_text(errno.raw_os_error());
                 format!(
                     "no descriptor can be put at {highest}: fcntl(2): {text}; take lower numbers, \
                      or raise the limit of open files: ulimit -n"
@@ -230,8 +231,10 @@ pub(super) type Problem = String;
 
 pub(super) fn open_proc() -> Result<OwnedFd, LaunchError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(c"/proc", flags, Mode::empty()).map_err(|errno| {
-        let text = format!("can't open /proc, by which the process tree is found: {errno}");
+    let opened = fault::point().and_then(|()| rustix::fs::open(c"/proc", flags, Mode::empty()));
+    opened.map_err(|errno| {
+        let text = errno_text(errno.raw_os_error());
+        let text = format!("can't open /proc, by which the process tree is found: {text}");
         LaunchError::preparing(Layer::ProcessTree, text)
     })
 }
@@ -324,7 +327,7 @@ fn translate(
 
 fn open_null() -> Result<OwnedFd, Problem> {
     rustix::fs::open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| format!("can't open /dev/null: {errno}"))
+        .map_err(|errno| format!("can't open /dev/null: {}", errno_text(errno.raw_os_error())))
 }
 
 fn cpu_set(processors: &[u32]) -> rustix::thread::CpuSet {

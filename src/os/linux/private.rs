@@ -15,8 +15,9 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, stat};
 use rustix::io::Errno;
 
+use super::fault;
 use super::prepare::CommandLine;
-use crate::error::LaunchError;
+use crate::error::{LaunchError, errno_text};
 use crate::plan::Plan;
 use crate::plan::landlock::access;
 use crate::plan::step::{LandlockPath, Step};
@@ -49,7 +50,8 @@ impl PrivateDirectories {
         }
         let base = std::env::temp_dir();
         let fail = |error: std::io::Error| {
-            let text = format!("can't make a private directory in {}: {error}", base.display());
+            let why = error.raw_os_error().map_or_else(|| error.to_string(), errno_text);
+            let text = format!("can't make a private directory in {}: {why}", base.display());
             LaunchError::preparing(Layer::Landlock, text)
         };
         let (parent, lock) = new_directory(&base).map_err(fail)?;
@@ -62,6 +64,7 @@ impl PrivateDirectories {
         for (number, target) in plan.private.iter().enumerate() {
             let name = target.file_name().map_or_else(OsString::new, OsString::from);
             let path = parent.join(format!("{number}-{}", name.display()));
+            fault::point().map_err(|errno| fail(errno.into()))?;
             std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(fail)?;
             own(&path, owner).map_err(fail)?;
             made.directories.push((target.clone(), path));
@@ -146,6 +149,7 @@ impl Drop for PrivateDirectories {
 
 /// A directory with a name that nobody can foresee, which only this user can enter, locked.
 fn new_directory(base: &Path) -> std::io::Result<(PathBuf, OwnedFd)> {
+    fault::point()?;
     let mut attempts = ATTEMPTS;
     loop {
         let mut random = [0; 8];

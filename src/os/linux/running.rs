@@ -153,9 +153,11 @@ impl std::fmt::Debug for Running {
 impl Drop for Running {
     /// On every path that doesn't wait for the end.
     fn drop(&mut self) {
+        self.give_up_word();
         if !self.reaped {
             self.tree.end();
             let _ = self.reap();
+            self.end_orphans();
         }
     }
 }
@@ -201,6 +203,20 @@ impl Running {
         match &self.exec_channel {
             Some(channel) => send_word(channel),
             None => Ok(()),
+        }
+    }
+
+    /// The process that waits to become the command ends, if it still waits: init sleeps until it
+    /// does, and can end nothing meanwhile.
+    fn give_up_word(&mut self) {
+        self.exec_channel = None;
+    }
+
+    /// Ends what an init that was killed has left.
+    fn end_orphans(&mut self) {
+        self.hear_of_init();
+        if self.told.status.is_none() {
+            self.tree.end_orphans();
         }
     }
 
@@ -316,9 +332,7 @@ impl Running {
     /// Takes what there is to know of a run that has ended.
     pub(crate) fn finish(&mut self) -> Result<Ended, LaunchError> {
         let usage = self.reap()?;
-        if self.told.status.is_none() {
-            self.tree.end_orphans();
-        }
+        self.end_orphans();
         let statistics = self.statistics();
         Ok(Ended {
             status: self.told.status,
@@ -355,10 +369,14 @@ impl Running {
         }
     }
 
-    /// Reaps init, which has ended or is about to; its wait status.
+    /// Reaps init, which has ended or is about to, though the command hasn't started; its wait
+    /// status.
     pub(super) fn reap_now(&mut self) -> i32 {
+        self.give_up_word();
         self.reaped = true;
-        reap(Wait::For(self.tree.pid)).ok().flatten().map_or(0, |(_, status, _)| status)
+        let reaped = reap(Wait::For(self.tree.pid)).ok().flatten();
+        self.end_orphans();
+        reaped.map_or(0, |(_, status, _)| status)
     }
 }
 

@@ -9,12 +9,12 @@ use rustix::process::set_child_subreaper;
 
 use super::cgroup::{Cgroup, Request, Roots, sweep};
 use super::child::ops::ChildOp;
-use super::child::record::{Record, SIZE};
+use super::child::record::{Failure, Record, SIZE};
 use super::child::{Channels, enter, has_children};
 use super::prepare::Prepared;
 use super::running::Running;
 use super::tree::Tree;
-use super::{explain, idmap, inspect};
+use super::{explain, fault, idmap, inspect};
 use crate::error::{LaunchError, LaunchFailure};
 use crate::plan::Plan;
 use crate::plan::facts;
@@ -160,6 +160,7 @@ pub(super) fn resources(layer: Layer, call: &'static str, errno: Errno) -> Launc
 /// A pair of sockets that keep records apart and tell the sender's process id.
 fn channel() -> Result<(OwnedFd, OwnedFd), LaunchError> {
     let fail = |errno| resources(Layer::ProcessTree, "socketpair(2)", errno);
+    fault::point().map_err(fail)?;
     let (ours, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -186,11 +187,13 @@ fn clone(
     let fail = |errno| resources(Layer::ProcessTree, "rt_sigprocmask(2)", errno);
     let mask = set_mask(SignalSet::ALL).map_err(fail)?;
     let program = &prepared.program;
-    let cloned = clone_and_run(
-        clone_flags(&prepared.context.plan, namespaces),
-        cgroup.and_then(Cgroup::clone_into_fd),
-        || enter(program, channels),
-    );
+    let cloned = fault::point().and_then(|()| {
+        clone_and_run(
+            clone_flags(&prepared.context.plan, namespaces),
+            cgroup.and_then(Cgroup::clone_into_fd),
+            || enter(program, channels),
+        )
+    });
     let restored = set_mask(mask).map_err(fail);
     let cloned = cloned.map_err(|errno| explain::clone(namespaces, cgroup.is_some(), errno))?;
     restored.map(|_| cloned)
@@ -217,7 +220,8 @@ fn clone_flags(plan: &Plan, namespaces: &[Namespace]) -> u64 {
 pub(super) fn send_word(channel: &OwnedFd) -> Result<(), LaunchError> {
     // A child that died in the meantime makes this fail without a signal (`MSG_NOSIGNAL`); why it
     // died comes from its record.
-    match rustix::net::send(channel, b"g", rustix::net::SendFlags::NOSIGNAL) {
+    let flags = rustix::net::SendFlags::NOSIGNAL;
+    match fault::point().and_then(|()| rustix::net::send(channel, b"g", flags)) {
         Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
         Err(errno) => Err(resources(Layer::ProcessTree, "sendto(2)", errno)),
     }
@@ -232,7 +236,7 @@ fn await_ready(running: &mut Running) -> Result<i32, LaunchError> {
             PollFd::new(exec_channel, PollFlags::IN),
             PollFd::new(&running.tree.channel, PollFlags::IN),
         ];
-        match rustix::event::poll(&mut events, None) {
+        match fault::point().and_then(|()| rustix::event::poll(&mut events, None)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(resources(Layer::ProcessTree, "poll(2)", errno)),
         }
@@ -241,7 +245,7 @@ fn await_ready(running: &mut Running) -> Result<i32, LaunchError> {
             match receive(exec_channel) {
                 Received::Record(Record::Ready, pid) => return Ok(pid),
                 Received::Record(Record::Failed { step, failure }, _) => {
-                    return Err(explain::step(&running.context, 1, step, failure));
+                    return Err(failed(running, 1, step, failure));
                 }
                 _ => {}
             }
@@ -253,7 +257,10 @@ fn await_ready(running: &mut Running) -> Result<i32, LaunchError> {
                     continue;
                 }
                 Received::Record(Record::Failed { step, failure }, _) => {
-                    explain::step(&running.context, 0, step, failure)
+                    failed(running, 0, step, failure)
+                }
+                Received::Record(Record::Ended { status, .. }, _) => {
+                    ended_early("the process that was to become the command", status)
                 }
                 _ => lost(running),
             });
@@ -261,9 +268,22 @@ fn await_ready(running: &mut Running) -> Result<i32, LaunchError> {
     }
 }
 
+/// A step of the child failed. `actor`: 0 for init, 1 for the command's process.
+fn failed(running: &mut Running, actor: usize, step: u16, failure: Failure) -> LaunchError {
+    if fault::on_failure(running.tree.pidfd.as_fd()) {
+        return lost(running);
+    }
+    explain::step(&running.context, actor, step, failure)
+}
+
 /// Why init is gone though it reported nothing.
 fn lost(running: &mut Running) -> LaunchError {
     let status = running.reap_now();
+    ended_early("the sandbox's init", status)
+}
+
+/// What was to become the command ended by itself, or was killed.
+fn ended_early(who: &str, status: i32) -> LaunchError {
     let how = if libc::WIFSIGNALED(status) {
         format!("was killed by signal {}", libc::WTERMSIG(status))
     } else {
@@ -271,7 +291,7 @@ fn lost(running: &mut Running) -> LaunchError {
     };
     LaunchError {
         layer: Layer::ProcessTree,
-        kind: LaunchFailure::Lost(format!("the sandbox's init {how} before the command started")),
+        kind: LaunchFailure::Lost(format!("{who} {how} before the command started")),
         remedy: None,
         contradiction: None,
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::os::linux::fault;
 use crate::plan::facts;
 
 /// Larger than any control file that is read here, `cgroup.procs` of a full cgroup included.
@@ -31,6 +32,7 @@ impl Directory {
 
     /// Makes the cgroup `name` below this one.
     pub(super) fn make_child(&self, name: &str) -> Result<Self, Errno> {
+        fault::point()?;
         rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o755))?;
         self.child(name).inspect_err(|_| {
             let _ = self.remove_child(name);
@@ -69,6 +71,7 @@ impl Directory {
 
     /// Writes a control file; the kernel takes the whole text of one call as one value.
     pub(super) fn write(&self, file: &str, text: &str) -> Result<(), Errno> {
+        fault::point()?;
         let fd = self.open_file(file, OFlags::WRONLY)?;
         let written = rustix::io::retry_on_intr(|| rustix::io::write(&fd, text.as_bytes()))?;
         if written == text.len() { Ok(()) } else { Err(Errno::IO) }

@@ -33,6 +33,7 @@ pub use setting::LimitInForce;
 pub use statistics::Statistics;
 pub use sweep::sweep;
 
+use crate::os::linux::fault;
 use crate::plan::facts::cgroup::Controller;
 use delegation::Delegation;
 use directory::Directory;
@@ -199,7 +200,7 @@ impl Member {
 }
 
 fn open_to_join(directory: &Directory, file: &str) -> Result<OwnedFd, CgroupError> {
-    directory.open_file(file, OFlags::WRONLY).map_err(|errno| {
+    fault::point().and_then(|()| directory.open_file(file, OFlags::WRONLY)).map_err(|errno| {
         CgroupError::errno(None, Step::OpenProcs, directory.file_path(file), errno)
     })
 }

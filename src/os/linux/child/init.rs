@@ -11,6 +11,7 @@ use super::ops::Program;
 use super::record::{Call, Failure, Record};
 use super::run::{Runner, send};
 use super::watch::watch;
+use crate::plan::order::Actor;
 use crate::sys;
 use crate::sys::exec::close_all_but;
 
@@ -77,7 +78,7 @@ fn start(program: &Program, channels: &Channels) -> Result<Born, ()> {
     sys::arguments::hide(b"ringfence-init");
     let account = account::open();
     let mut runner = Runner::new(program, channels.init.as_fd());
-    runner.run(&program.init)?;
+    runner.run(Actor::Init, &program.init)?;
     if !program.pid_namespace {
         // Orphans come to init instead of the host's.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
@@ -91,7 +92,7 @@ fn start(program: &Program, channels: &Channels) -> Result<Born, ()> {
         let copy = terminal.as_ref().map(|file| rustix::io::fcntl_dupfd_cloexec(file, 3));
         let terminal = copy.and_then(Result::ok);
         let mut runner = Runner::new(program, channels.target.as_fd()).with_terminal(terminal);
-        let _ = runner.run(&program.target);
+        let _ = runner.run(Actor::Target, &program.target);
     })
     .map_err(|errno| fail(channels, Call::Fork, errno))?;
     // Nobody may trace init or read its memory. The command's process has seen to that just before

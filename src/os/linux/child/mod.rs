@@ -21,4 +21,5 @@ mod watch;
 pub(crate) use credentials::{hard_limit, map_ids};
 pub(crate) use init::{Channels, enter};
 pub(crate) use mounts::mounts_trial;
+pub(crate) use run::send as tell;
 pub(crate) use tree::{has_children, kill_descendants};

@@ -12,7 +12,9 @@ use super::mounts::Mounts;
 use super::network::{self, NewNetwork};
 use super::ops::{ChildOp, LandlockPath, Program};
 use super::record::{Call, Failure, In, Record};
+use crate::os::linux::fault;
 use crate::plan::landlock::access::OF_FILES;
+use crate::plan::order::Actor;
 use crate::sys;
 
 /// What one process of the child's knows while it runs its steps.
@@ -53,10 +55,11 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs the steps; the first that fails is told to the launcher, and ends this.
-    pub(crate) fn run(&mut self, steps: &'a [ChildOp]) -> Result<(), ()> {
-        for (number, step) in steps.iter().enumerate() {
-            if let Err(failure) = self.step(step) {
-                let step = u16::try_from(number).unwrap_or(u16::MAX);
+    pub(crate) fn run(&mut self, actor: Actor, steps: &'a [ChildOp]) -> Result<(), ()> {
+        for (number, op) in steps.iter().enumerate() {
+            let step = u16::try_from(number).unwrap_or(u16::MAX);
+            let done = fault::in_child(actor, step, self.channel).and_then(|()| self.step(op));
+            if let Err(failure) = done {
                 // Whom could a failure to report be reported to? The launcher sees the channel end.
                 let _ = send(self.channel, Record::Failed { step, failure });
                 return Err(());
@@ -264,7 +267,7 @@ fn identity_step(step: &ChildOp) -> Result<(), Failure> {
 }
 
 /// Tells the launcher something.
-pub(super) fn send(channel: BorrowedFd<'_>, record: Record) -> Result<(), Failure> {
+pub(crate) fn send(channel: BorrowedFd<'_>, record: Record) -> Result<(), Failure> {
     loop {
         match rustix::io::write(channel, &record.to_bytes()) {
             Ok(_) => return Ok(()),

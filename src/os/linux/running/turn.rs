@@ -8,9 +8,9 @@ use rustix::io::Errno;
 
 use super::super::budget::Budget;
 use super::super::child::record::Record;
-use super::super::explain;
 use super::super::spawn::{Received, receive};
 use super::super::tree::timespec;
+use super::super::{explain, fault};
 use super::{AFTER_XCPU, Happened, Patience, Running, Told, failed};
 use crate::error::LaunchError;
 
@@ -86,7 +86,9 @@ impl Running {
         // Ended without a word, as exec closes it: the command runs.
         let Some(channel) = self.exec_channel.take() else { return };
         match receive(&channel) {
-            Received::Record(Record::Failed { step, failure }, _) => {
+            Received::Record(Record::Failed { step, failure }, _)
+                if !fault::on_failure(self.tree.pidfd.as_fd()) =>
+            {
                 self.failure = Some(explain::step(&self.context, 1, step, failure));
             }
             _ => self.happened.push(Happened::Executed),
