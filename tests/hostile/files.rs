@@ -36,14 +36,15 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new(
             25,
             "something else in the place of what is pinned read-only",
-            VIEW,
+            VIEW_OR_LANDLOCK,
             Control::Bare(BOTH),
             |scene| {
                 let (project, hooks) = (scene.path("project"), scene.path("project/.git/hooks"));
                 scene.workspace.write("project/.git/hooks/hook", "the caller's");
                 let options = ["--rw", &project, "--ro", &hooks];
-                let said =
-                    scene.attack(&options, "pinned", &[&project, ".git/hooks", "hook", ".git"]);
+                let said = scene
+                    .attack(&options, "pinned", &[&project, ".git/hooks", "hook", ".git"])
+                    .or_refused();
                 said.and(|| {
                     let hook = std::fs::read(scene.path("project/.git/hooks/hook"));
                     held_if(hook.is_ok_and(|hook| hook == b"the caller's"), || "replaced".into())
