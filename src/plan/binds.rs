@@ -31,6 +31,33 @@ pub(super) fn policy_untrusted(builder: &Builder<'_>, source: &Path) -> Option<P
     builder.policy.filesystem.untrusted_above(source).map(Path::to_owned)
 }
 
+/// Directories of a writable bind that are bound onto themselves, so that they can't be renamed with
+/// what is mounted below them.
+pub(super) fn pins(builder: &mut Builder<'_>, bind: &Bind) -> Vec<Bind> {
+    let filesystem = &builder.policy.filesystem;
+    let mount = filesystem.mounts.iter().find(|mount| mount.target == bind.target);
+    let mut pinned = Vec::new();
+    for pin in mount.map(|mount| filesystem.pins(mount)).unwrap_or_default() {
+        match builder.facts.paths.get(&pin.source) {
+            Some(PathFact::Directory { .. }) => pinned.push(Bind {
+                no_links_below: policy_untrusted(builder, &pin.source),
+                source: pin.source,
+                target: pin.target,
+                ..bind.clone()
+            }),
+            // Whoever can write there can exchange the link.
+            Some(PathFact::Link { .. }) => builder.notes.push(format!(
+                "{} is a link in a writable directory: the command can put something else in the \
+                 place of what is read-only or hidden below it",
+                pin.target.display()
+            )),
+            // What isn't there can't be moved; the mounts that need it are refused.
+            _ => {}
+        }
+    }
+    pinned
+}
+
 /// Refuses a mount for which a tree of the host has no place: nothing is made there.
 pub(super) fn needs_place(builder: &mut Builder<'_>, target: &Path, directory: bool) {
     let Some(place) = builder.policy.place_on_host(target) else { return };

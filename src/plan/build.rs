@@ -245,47 +245,6 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A command that stays in the caller's session may read and write the caller's terminal, but
-    /// what it typed there the caller's shell would run once the sandbox is gone.
-    fn guard_shared_terminal(&mut self) {
-        let layer = Layer::Session;
-        if self.is_enforced(Layer::Seccomp) {
-            return; // The group is refused there, unless it is allowed by name.
-        }
-        if !self.facts.seccomp.is_usable() || self.facts.arch.is_none() {
-            let text = "the command may type into the caller's terminal (TIOCSTI): no filter of \
-                        system calls can be had here to forbid that";
-            return self.notes.push(text.to_owned());
-        }
-        self.steps.push(Step::Seccomp { policy: SeccompPolicy::guard(), layer });
-        self.expected.seccomp = true;
-        self.detail(layer, "the caller's session; a filter refuses TIOCSTI and TIOCLINUX");
-    }
-
-    /// Where files of the caller's appear as the command's, a setuid one that the command makes
-    /// would be the caller's outside: root's. Without the layer seccomp, a small filter keeps it
-    /// from making one.
-    fn guard_mapped_owners(&mut self) {
-        let mapped = |step: &Step| matches!(step, Step::Bind(bind) if bind.map_owner.is_some());
-        if !self.steps.iter().any(mapped) || self.is_enforced(Layer::Seccomp) {
-            return;
-        }
-        if !self.facts.seccomp.is_usable() || self.facts.arch.is_none() {
-            for step in &mut self.steps {
-                if let Step::Bind(bind) = step {
-                    bind.map_owner = None;
-                }
-            }
-            let text = "owners of files aren't mapped: without a filter of system calls, the \
-                        command could leave setuid files of the caller's behind";
-            return self.notes.push(text.to_owned());
-        }
-        let policy = SeccompPolicy::setid_guard();
-        self.steps.push(Step::Seccomp { policy, layer: Layer::Filesystem });
-        self.expected.seccomp = true;
-        self.detail(Layer::Filesystem, "a filter refuses to make setuid and setgid files");
-    }
-
     /// Whether the command is without a capability that the caller has.
     fn loses(&self, capability: u8) -> bool {
         let emptied = self.expected.capabilities;
@@ -338,6 +297,7 @@ impl<'a> Builder<'a> {
     fn process_tree(&mut self) {
         if self.namespaces.contains(&Namespace::Pid) {
             self.always(Layer::ProcessTree, "pid namespace: the kernel ends it with its init");
+            self.guard_init();
         } else {
             self.always(Layer::ProcessTree, "init that adopts orphans and kills them at the end");
             self.detail(

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::binds::{
-    is_directory, is_in_same_place, needs_place, no_source, owner_map, policy_untrusted, will_show,
+    self, is_directory, is_in_same_place, needs_place, no_source, owner_map, policy_untrusted,
+    will_show,
 };
 use super::build::Builder;
 use super::facts::{Cause, PathFact, Support};
@@ -268,7 +269,11 @@ impl View {
             }
         }
         self.ground.give_to_host(&bind.target);
+        let pins = binds::pins(builder, &bind);
         push_bind(builder, bind);
+        for pin in pins {
+            push_bind(builder, pin);
+        }
     }
 
     /// Refuses a mount for which a tree of the host has no place.

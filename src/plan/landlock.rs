@@ -154,8 +154,44 @@ fn gaps(builder: &Builder<'_>) -> Vec<Cause> {
             "accept that: --enforcement landlock=best-effort",
         );
     }
+    if !builder.is_enforced(Layer::Filesystem) {
+        gaps.extend(narrower_below(builder));
+    }
     gaps
 }
+
+/// What is to be read-only or not executable below something that isn't: what a rule allows holds
+/// for all that is below, and no other takes it away.
+fn narrower_below(builder: &Builder<'_>) -> Vec<Cause> {
+    let mounts = &builder.policy.filesystem.mounts;
+    let rights_of = |mount: &Mount| rights(mount, false).first().map(|(_, access)| *access);
+    let wider = |mount: &Mount| {
+        let access = rights_of(mount)?;
+        mounts.iter().find(|above| {
+            let changes = rights_of(above).is_some_and(|wide| wide & !access & RESTRICTABLE != 0);
+            changes && above.target != mount.target && mount.target.starts_with(&above.target)
+        })
+    };
+    let binds = mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Bind { .. }));
+    let found = binds.filter_map(|mount| Some((mount, wider(mount)?)));
+    found
+        .map(|(mount, above)| {
+            Cause::new(
+                format!(
+                    "Landlock can't take away below {} what it allows there, and {} is to allow \
+                     less",
+                    above.target.display(),
+                    mount.target.display()
+                ),
+                "give it a view of files of its own (a level from namespaced on), or open only \
+                 directories beside it",
+            )
+        })
+        .collect()
+}
+
+/// Rights that a mount may be without.
+const RESTRICTABLE: u64 = WRITE_FILE | EXECUTE;
 
 fn scopes(builder: &Builder<'_>) -> u64 {
     match &builder.policy.landlock.scopes {
@@ -171,11 +207,15 @@ fn scopes(builder: &Builder<'_>) -> u64 {
 
 fn file_rules(builder: &mut Builder<'_>, rules: &mut LandlockRules) {
     let policy = builder.policy;
+    let own_view = builder.is_enforced(Layer::Filesystem);
     let mut add = |path: &Path, access: u64, optional: bool| {
         let access = access & rules.handled_fs;
-        rules.paths.push(LandlockPath { path: path.to_owned(), access, optional });
+        // With a view of its own, a link leads to what that shows.
+        let tree = policy.filesystem.untrusted_above(path).filter(|_| !own_view);
+        let no_links_below = tree.map(Path::to_owned);
+        rules.paths.push(LandlockPath { path: path.to_owned(), access, optional, no_links_below });
     };
-    if builder.is_enforced(Layer::Filesystem) {
+    if own_view {
         let root = if builder.is_enforced(Layer::Root) && policy.filesystem.root == Root::Minimal {
             READ_DIR // Each tree in it has a rule of its own.
         } else {
@@ -189,7 +229,7 @@ fn file_rules(builder: &mut Builder<'_>, rules: &mut LandlockRules) {
         add(Path::new("/"), READ_EXECUTE, false);
     }
     for mount in &policy.filesystem.mounts {
-        for (path, access) in rights(mount, builder.is_enforced(Layer::Filesystem)) {
+        for (path, access) in rights(mount, own_view) {
             add(&path, access, true);
         }
     }

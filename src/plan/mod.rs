@@ -9,6 +9,7 @@ pub mod explain;
 pub mod facts;
 mod filesystem;
 mod ground;
+mod guards;
 mod identity;
 pub mod landlock;
 mod limits;

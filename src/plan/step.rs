@@ -258,6 +258,9 @@ pub struct LandlockPath {
     pub access: u64,
     /// Whether the rule is left out when there is nothing at the path.
     pub optional: bool,
+    /// The tree above the path, below which no symbolic link is followed: one that somebody made
+    /// there would allow what it leads to.
+    pub no_links_below: Option<PathBuf>,
 }
 
 impl Step {

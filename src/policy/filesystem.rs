@@ -91,7 +91,44 @@ impl Policy {
     }
 }
 
+/// A directory of a writable bind that must stay where it is: see [`Filesystem::pins`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pin {
+    /// In the sandbox.
+    pub target: PathBuf,
+    /// On the host.
+    pub source: PathBuf,
+}
+
 impl Filesystem {
+    /// The directories between a writable bind and what is read-only or hidden below it, from
+    /// above to below.
+    ///
+    /// Such a directory could be renamed, and what is mounted below would go with it; another
+    /// could then be made by the same path, for who uses it outside of the sandbox. What is a mount
+    /// point itself can't be renamed.
+    #[must_use]
+    pub fn pins(&self, writable: &Mount) -> Vec<Pin> {
+        let MountKind::Bind { source, access: Access::ReadWrite, .. } = &writable.kind else {
+            return Vec::new();
+        };
+        let fixed =
+            |mount: &&Mount| matches!(mount.kind, MountKind::Bind { access: Access::ReadOnly, .. });
+        let fixed = self.mounts.iter().filter(fixed).map(|mount| &mount.target);
+        let between = fixed.chain(&self.hide).flat_map(|path| path.ancestors().skip(1));
+        let mut pins: Vec<_> = between
+            .filter(|path| *path != writable.target && path.starts_with(&writable.target))
+            .filter(|path| self.mount_above(path) == Some(writable))
+            .filter_map(|path| {
+                let rest = path.strip_prefix(&writable.target).ok()?;
+                Some(Pin { target: path.to_owned(), source: source.join(rest) })
+            })
+            .collect();
+        pins.sort();
+        pins.dedup();
+        pins
+    }
+
     /// The outermost untrusted tree that a path of the host is in: links below it aren't followed.
     #[must_use]
     pub fn untrusted_above(&self, path: &Path) -> Option<&Path> {

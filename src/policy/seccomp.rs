@@ -128,6 +128,17 @@ impl SeccompPolicy {
         Self::guarding("@setid-files")
     }
 
+    /// Lets everything through but changes of other processes' limits, and what would get round
+    /// that.
+    ///
+    /// It stands in where the sandbox's init is a process of the command's user, and the seccomp
+    /// layer is off: with a limit of its processor time, init would be ended, and the run with it,
+    /// as if that were ringfence's failure.
+    #[must_use]
+    pub fn init_guard() -> Self {
+        Self::guarding("@limits-of-others")
+    }
+
     fn guarding(group: &'static str) -> Self {
         Self::new(None, group)
     }

@@ -181,6 +181,10 @@ fn contradiction(step: &Step, failure: Failure) -> Option<Contradiction> {
 
 fn remedy(step: &Step, failure: Failure) -> Option<String> {
     let text = match (step, failure.call, failure.errno) {
+        (Step::Landlock(_), Call::Open, Errno::LOOP) => {
+            "a symbolic link is on the way to one of its paths in a directory that commands can \
+             write to, and may have been made by one; name what it leads to"
+        }
         (Step::Bind(_), Call::OpenTree, Errno::NOENT) => {
             "the path doesn't exist on this host; mark the mount \"optional\": true"
         }

@@ -1,6 +1,8 @@
 //! The rules of a Landlock domain, made from the plan's: as far as they can be made outside.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use super::child::ops::{ChildOp, LandlockPath};
 use super::child::terminal::OwnTerminal;
@@ -40,19 +42,29 @@ pub(super) fn operation(
     }
     // Paths can only be opened in the finished root: the child adds their rules.
     let path = |rule: &crate::plan::step::LandlockPath| {
+        let below = |tree: &PathBuf| {
+            let rest = rule.path.strip_prefix(tree).unwrap_or(&rule.path);
+            Ok::<_, Problem>((host_path(tree)?, host_path(rest)?))
+        };
+        let below = rule.no_links_below.as_ref().map(below).transpose()?;
         let path = host_path(&rule.path)?;
-        Ok(LandlockPath { path, access: rule.access, optional: rule.optional })
+        Ok(LandlockPath { path, access: rule.access, optional: rule.optional, below })
     };
     let mut paths = rules.paths.iter().map(path).collect::<Result<Vec<_>, Problem>>()?;
     if own.is_some() {
         // The name that stands for it.
-        paths.push(LandlockPath { path: c"/dev/tty".into(), access: rights, optional: true });
+        paths.push(existing(c"/dev/tty", rights));
     }
     if own.is_some_and(|(_, own)| own.slave.is_none()) {
         // Its own name; no others are there.
-        paths.push(LandlockPath { path: c"/dev/pts".into(), access: rights, optional: true });
+        paths.push(existing(c"/dev/pts", rights));
     }
     Ok(ChildOp::Landlock { ruleset, paths })
+}
+
+/// A rule for a path, if it is there.
+fn existing(path: &CStr, access: u64) -> LandlockPath {
+    LandlockPath { path: path.into(), access, optional: true, below: None }
 }
 
 /// Lets a terminal among the standard streams be opened again, as `/dev/stderr` does it: its path

@@ -91,6 +91,7 @@ impl PrivateDirectories {
                         path: place.clone(),
                         access,
                         optional: false,
+                        no_links_below: None,
                     }));
                 }
                 _ => {}

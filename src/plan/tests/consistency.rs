@@ -230,7 +230,7 @@ fn sequence(plan: &Plan) -> Result<(), String> {
         ("start", 1..=1, count(|step| *step == Step::StartTarget)),
         ("ids", 0..=1, count(|step| matches!(step, Step::SetIds(_)))),
         ("map", 0..=1, count(|step| matches!(step, Step::MapIds(_)))),
-        ("seccomp", 0..=1, count(|step| matches!(step, Step::Seccomp { .. }))),
+        ("seccomp", 0..=3, count(|step| matches!(step, Step::Seccomp { .. }))),
         ("landlock", 0..=1, count(|step| matches!(step, Step::Landlock(_)))),
         ("root", 0..=1, count(|step| matches!(step, Step::NewRoot(_)))),
     ] {

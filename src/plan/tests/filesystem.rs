@@ -319,3 +319,16 @@ fn owners_are_mapped_only_from_outside_of_a_user_namespace() {
     };
     assert_eq!(mapped(mount, &of_another), (false, false));
 }
+
+#[test]
+fn a_directory_between_what_is_writable_and_what_is_hidden_stays_where_it_is() {
+    let members = r#""filesystem": {"mounts": [{"source": "/home/me", "access": "rw"}],
+        "hide": ["/home/me/work/secret", "/home/me/nowhere/secret"]}"#;
+    let plan = planned(&policy(Level::Namespaced, members), &hosts::user());
+    assert_eq!(targets(&plan), ["/home/me", "/home/me/work"]);
+    assert!(binds(&plan).iter().all(|bind| bind.writable));
+    // What can't be written to can't be renamed either.
+    let members = r#""filesystem": {"mounts": ["/home/me"], "hide": ["/home/me/work/secret"]}"#;
+    let plan = planned(&policy(Level::Containerized, members), &hosts::user());
+    assert!(!targets(&plan).contains(&"/home/me/work".to_owned()), "{:?}", targets(&plan));
+}

@@ -167,3 +167,32 @@ fn rights_follow_the_mounts_of_a_view() {
     assert!(can("/srv", access::WRITE_FILE) && !can("/srv", access::EXECUTE));
     assert!(can("/dev", access::IOCTL_DEV) && !can("/srv", access::IOCTL_DEV));
 }
+
+#[test]
+fn less_below_more_cannot_be_had_without_a_view() {
+    let mounts = r#""filesystem": {"mounts": [{"source": "/home/me", "access": "rw"},
+        {"source": "/home/me/work"}]}"#;
+    let members = format!(r#"{mounts}, "enforcement": {{"landlock": "required"}}"#);
+    let refusal = refused(&policy(Level::Basic, &members), &hosts::user());
+    let said = refusal.problems.iter().map(|problem| problem.cause.found.as_str());
+    let said: Vec<_> = said.filter(|text| text.contains("can't take away")).collect();
+    assert_eq!(said.len(), 1, "{refusal:?}");
+    // More below less is what rules are for.
+    let mounts = r#""filesystem": {"mounts": [{"source": "/home/me"},
+        {"source": "/home/me/work", "access": "rw"}]}"#;
+    let members = format!(r#"{mounts}, "enforcement": {{"landlock": "required"}}"#);
+    planned(&policy(Level::Basic, &members), &hosts::user());
+}
+
+#[test]
+fn no_link_in_a_writable_tree_leads_a_rule_elsewhere() {
+    let members = r#""filesystem": {"mounts": [{"source": "/home/me", "access": "rw"}]},
+        "landlock": {"read": ["/home/me/work", "/etc"]}"#;
+    let plan = planned(&policy(Level::Basic, members), &hosts::user());
+    let below = |path: &str| {
+        let rule = rules(&plan).paths.iter().find(|rule| rule.path == Path::new(path));
+        rule.and_then(|rule| rule.no_links_below.clone())
+    };
+    assert_eq!(below("/home/me/work").as_deref(), Some(Path::new("/home/me")));
+    assert_eq!((below("/home/me"), below("/etc")), (None, None));
+}

@@ -104,3 +104,18 @@ fn a_terminal_is_guarded_by_a_filter_where_the_command_may_keep_privileges() {
     assert_eq!(guards(hosts::root(), Level::Containerized), [Layer::Seccomp]);
     assert!(guards(hosts::user(), Level::Basic).is_empty());
 }
+
+#[test]
+fn the_limits_of_init_are_guarded_where_there_is_no_other_way_to_end_it() {
+    let guards = |members, level| {
+        let plan = planned(&best_effort(level, members), &hosts::user());
+        steps(&plan, |step| match step {
+            Step::Seccomp { layer, .. } => Some(*layer),
+            _ => None,
+        })
+    };
+    assert_eq!(guards("", Level::Namespaced), [Layer::ProcessTree]);
+    assert_eq!(guards("", Level::ResourceLimited), [Layer::ProcessTree]);
+    assert_eq!(guards("", Level::Containerized), [Layer::Seccomp]);
+    assert!(guards("", Level::UserBased).is_empty());
+}

@@ -153,6 +153,8 @@ pub(crate) struct LandlockPath {
     pub(crate) path: CString,
     pub(crate) access: u64,
     pub(crate) optional: bool,
+    /// The tree in which no link is followed, and the path below it.
+    pub(crate) below: Option<(CString, CString)>,
 }
 
 /// What the kernel must say of the process.

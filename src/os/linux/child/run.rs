@@ -12,6 +12,7 @@ use super::mounts::Mounts;
 use super::network::{self, NewNetwork};
 use super::ops::{ChildOp, LandlockPath, Program};
 use super::record::{Call, Failure, In, Record};
+use super::resolve;
 use crate::os::linux::fault;
 use crate::plan::landlock::access::OF_FILES;
 use crate::plan::order::Actor;
@@ -302,8 +303,17 @@ fn executable(path: &CStr) -> Result<(), Errno> {
 fn enter_landlock(ruleset: &OwnedFd, paths: &[LandlockPath]) -> Result<(), Failure> {
     for rule in paths {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let file = match rustix::fs::open(&*rule.path, flags, Mode::empty()) {
+        let opened = match &rule.below {
+            None => rustix::fs::open(&*rule.path, flags, Mode::empty()),
+            Some((tree, path)) => rustix::fs::open(&**tree, flags, Mode::empty())
+                .and_then(|tree| resolve::walk(tree.as_fd(), path)),
+        };
+        let file = match opened {
             Ok(file) => file,
+            // A link where nobody was to have made one: what it leads to wasn't asked for.
+            Err(errno @ Errno::LOOP) if rule.below.is_some() => {
+                return Err(Failure { call: Call::Open, errno });
+            }
             // What isn't there now, or can't be reached, stays forbidden.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) if rule.optional => {
                 continue;

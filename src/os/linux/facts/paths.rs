@@ -29,7 +29,9 @@ pub(super) fn look_at(policy: &Policy, effort: Effort) -> BTreeMap<PathBuf, Path
         Effort::Try => rules.read.iter().chain(&rules.write).chain(&rules.execute),
     };
     let hidden = filesystem.hide.iter().filter_map(|path| policy.on_host(path));
-    let all = sources.chain(root).chain(rules).cloned().chain(hidden);
+    let pins = filesystem.mounts.iter().flat_map(|mount| filesystem.pins(mount));
+    let pins = pins.map(|pin| pin.source);
+    let all = sources.chain(root).chain(rules).cloned().chain(hidden).chain(pins);
     let mut facts: BTreeMap<_, _> = all.map(|path| (path.clone(), look(&path))).collect();
     if policy.enforcement.wants(Layer::Filesystem) {
         for place in
