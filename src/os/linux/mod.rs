@@ -12,6 +12,7 @@ mod idmap;
 mod inspect;
 mod landlock;
 mod memory;
+mod mountinfo;
 mod prepare;
 mod private;
 mod running;
