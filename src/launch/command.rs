@@ -14,12 +14,15 @@ use super::{Chosen, refuse_directories};
 use crate::error::Error;
 use crate::os;
 use crate::policy::Policy;
+use crate::profile::vocabulary::{Enforcement, Layer};
 use crate::report::Outcome;
 
 /// A command to be run in a [`Sandbox`], shaped as [`std::process::Command`].
 ///
 /// It can be spawned more than once. Its environment is the profile's, changed by what is said
-/// here; its working directory and its limits are the profile's where nothing is said here.
+/// here; its working directory and its limits are the profile's where nothing is said here. A limit
+/// said here asks for the layer that holds it, as the profile's key would: where that is off, it is
+/// required for this run.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -62,7 +65,8 @@ impl Environment {
     }
 }
 
-/// Limits of one run. They can only tighten the profile's: of the two, the lower one holds.
+/// Limits of one run. They can only tighten the profile's: of the two, the lower one holds. The
+/// layer that holds one is required where the profile has it off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Limits {
     memory: Option<u64>,
@@ -82,6 +86,20 @@ fn tighten<T: Ord>(limit: &mut Option<T>, other: Option<T>) {
 
 impl Limits {
     fn apply(self, policy: &mut Policy) {
+        // As a limit in a profile does, one here asks for what holds it: with the layer off, it
+        // would be none.
+        let of_the_tree = [self.memory, self.processes, self.cpus];
+        let of_processes = [self.open_files, self.file_size];
+        let by = [
+            (Layer::Cgroup, of_the_tree.iter().any(Option::is_some)),
+            (Layer::Rlimits, of_processes.iter().any(Option::is_some) || self.cpu_time.is_some()),
+            (Layer::WallTime, self.wall_time.is_some()),
+        ];
+        for (layer, asked) in by {
+            if asked && !policy.enforcement.wants(layer) {
+                policy.enforcement.set(layer, Enforcement::Required);
+            }
+        }
         let tree = &mut policy.tree_limits;
         tighten(&mut tree.memory, self.memory);
         tighten(&mut tree.processes, self.processes);
