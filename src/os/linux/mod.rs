@@ -7,6 +7,8 @@ mod child;
 mod contradiction;
 mod explain;
 mod facts;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 mod idmap;
 mod inspect;
