@@ -1,5 +1,6 @@
 //! Small policies that nobody chose, run for real: what was planned, what is explained, what is
 //! reported, and what a command finds inside are the same.
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
 
