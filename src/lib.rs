@@ -70,6 +70,9 @@
 //! programs that check, explain or compare profiles. What is named here is what runs commands.
 pub mod cli;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod launch;
 pub mod os;
 pub mod plan;

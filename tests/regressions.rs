@@ -210,4 +210,26 @@ fn capabilities_that_nobody_may_ask_for_are_not_taken_for_none() {
         // One is that which refuses; a user gets one too that it doesn't need.
         assert!(filters(run) > usual, "{caller:?}: {usual}");
     }
+/// A limit that a run asked for at a level without cgroups was none, and nobody was told.
+#[test]
+fn a_limit_of_one_run_is_not_lost_where_its_layer_is_off() {
+    use ringfence::{Error, Layer, Level, Profile, Sandbox, Status};
+    let basic = Sandbox::new(&Profile::new(Level::Basic)).unwrap();
+    match basic.command("true").memory(64 << 20).status() {
+        Ok(outcome) => {
+            let cgroup = outcome.layers.iter().find(|state| state.layer == Layer::Cgroup).unwrap();
+            assert_eq!(cgroup.status, Status::Enforced);
+            assert!(outcome.limits.iter().any(|held| held.limit == "memory"), "{outcome:?}");
+        }
+        // Where there is no cgroup to be had, nothing is run.
+        Err(Error::Refused(refusal)) => {
+            assert!(refusal.problems.iter().any(|problem| problem.layer == Layer::Cgroup));
+        }
+        Err(other) => panic!("{other}"),
+    }
+    let off = Profile::new(Level::Basic).set("enforcement.wall-time", "off");
+    let mut command = Sandbox::new(&off).unwrap().command("sleep");
+    let outcome =
+        command.arg("60").wall_time(std::time::Duration::from_millis(50)).status().unwrap();
+    assert_eq!(outcome.ending, ringfence::Ending::TimedOut);
 }

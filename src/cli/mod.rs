@@ -15,6 +15,9 @@ mod request;
 mod run;
 mod usage;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use request::fuzzing;
+
 use std::process::ExitCode;
 
 use crate::error::exit_code;

@@ -1,5 +1,8 @@
 //! A command that is to run in a sandbox.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,12 +18,15 @@ use crate::error::Error;
 use crate::os;
 use crate::policy::Policy;
 use crate::profile::units::{MAX_CPUS, MAX_DURATION, MAX_SIZE};
+use crate::profile::vocabulary::{Enforcement, Layer};
 use crate::report::Outcome;
 
 /// A command to be run in a [`Sandbox`], shaped as [`std::process::Command`].
 ///
 /// It can be spawned more than once. Its environment is the profile's, changed by what is said
-/// here; its working directory and its limits are the profile's where nothing is said here.
+/// here; its working directory and its limits are the profile's where nothing is said here. A limit
+/// said here asks for the layer that holds it, as the profile's key would: where that is off, it is
+/// required for this run.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -63,7 +69,8 @@ impl Environment {
     }
 }
 
-/// Limits of one run. They can only tighten the profile's: of the two, the lower one holds.
+/// Limits of one run. They can only tighten the profile's: of the two, the lower one holds. The
+/// layer that holds one is required where the profile has it off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Limits {
     memory: Option<u64>,
@@ -103,6 +110,20 @@ impl Limits {
         // More than a profile can say would be a number that the kernel takes for another.
         let number = |limit: Option<u64>| limit.map(|limit| limit.min(MAX_SIZE));
         let time = |limit: Option<Duration>| limit.map(|limit| limit.min(MAX_DURATION));
+        // As a limit in a profile does, one here asks for what holds it: with the layer off, it
+        // would be none.
+        let of_the_tree = [self.memory, self.processes, self.cpus];
+        let of_processes = [self.open_files, self.file_size];
+        let by = [
+            (Layer::Cgroup, of_the_tree.iter().any(Option::is_some)),
+            (Layer::Rlimits, of_processes.iter().any(Option::is_some) || self.cpu_time.is_some()),
+            (Layer::WallTime, self.wall_time.is_some()),
+        ];
+        for (layer, asked) in by {
+            if asked && !policy.enforcement.wants(layer) {
+                policy.enforcement.set(layer, Enforcement::Required);
+            }
+        }
         let tree = &mut policy.tree_limits;
         tighten(&mut tree.memory, number(self.memory));
         tighten(&mut tree.processes, number(self.processes));

@@ -30,6 +30,8 @@ use crate::report::{Ending, FORMAT_VERSION, HeldLimit, Outcome, Replaced};
 
 pub use child::{Child, Output, State};
 pub use command::Command;
+#[cfg(any(test, fuzzing))]
+pub(crate) use command::fuzzing;
 pub use memory::Memory;
 pub use os::{Effort, Happened};
 pub use profile::Profile;

@@ -14,6 +14,9 @@ pub(crate) use linux::{
     sweep, user_id, wait,
 };
 
+#[cfg(all(target_os = "linux", any(test, fuzzing)))]
+pub(crate) use linux::fuzzing;
+
 #[cfg(all(target_os = "linux", feature = "tokio"))]
 pub(crate) use linux::{timer, watch};
 

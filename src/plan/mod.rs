@@ -280,5 +280,5 @@ pub struct Problem {
     pub cause: Cause,
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;

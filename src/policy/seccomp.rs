@@ -22,6 +22,8 @@
 
 mod condition;
 pub mod groups;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod reference;
 mod resolve;
 
 use std::any::Any;

@@ -18,7 +18,8 @@
 //!   `rules`, `environment.pass`, `process.descriptors`.
 //! - These lists are single values, as each is a statement about the whole: `user.groups`,
 //!   `capabilities.keep`, `landlock.scopes`, `limits.cpuset`.
-//! - A name in a later `seccomp.allow` leaves the inherited `seccomp.deny`, and the reverse.
+//! - A name in a later `seccomp.allow` leaves the inherited `seccomp.deny`, and the reverse. An
+//!   `allow` of which nothing is left then allows nothing.
 //! - `name`, `description`, `extends` and `otherwise` are those of the later profile, also when it
 //!   has none: they say what one file is, not what it allows.
 //!
@@ -39,6 +40,9 @@ use super::model::{
 };
 use super::source::Spanned;
 use super::vocabulary::SeccompAction;
+
+/// What happens to a call that nothing mentions, unless a profile says otherwise.
+const EPERM: u16 = 1;
 
 /// Puts `over` on top of `base`.
 #[must_use]
@@ -159,14 +163,19 @@ fn merge_landlock(base: Landlock, over: Landlock) -> Landlock {
 fn merge_seccomp(mut base: Seccomp, over: Seccomp) -> Seccomp {
     let allowed: HashSet<&String> = over.allow.iter().map(|call| &call.value).collect();
     let denied: HashSet<&String> = over.deny.iter().map(|call| &call.value).collect();
+    let said = !base.allow.is_empty();
     base.allow.retain(|call| !denied.contains(&call.value));
     base.deny.retain(|call| !allowed.contains(&call.value));
     let mut seen = HashSet::new();
     let mut rules = base.rules;
     rules.extend(over.rules.iter().cloned());
     rules.retain(|rule| seen.insert(meaning(rule)));
+    // Where an `allow` was written and nothing is left of it, nothing is allowed: without any, it
+    // would be the usual set.
+    let emptied = said && base.allow.is_empty() && over.allow.is_empty();
+    let nothing = || emptied.then(|| Spanned::from(SeccompAction::Errno(EPERM)));
     Seccomp {
-        default: over.default.or(base.default),
+        default: over.default.or(base.default).or_else(nothing),
         allow: appended(base.allow, over.allow),
         deny: appended(base.deny, over.deny),
         rules,

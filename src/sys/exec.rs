@@ -24,6 +24,14 @@ impl StringArray {
             strings.iter().map(|s| s.as_ptr()).chain(std::iter::once(std::ptr::null())).collect();
         Self { _strings: strings, pointers }
     }
+
+    /// The strings as the kernel finds them: by their pointers, up to the null one.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn read_back(&self) -> Vec<Vec<u8>> {
+        let strings = self.pointers.iter().take_while(|pointer| !pointer.is_null());
+        // SAFETY: all but the null one point to strings with a NUL that `self` owns.
+        strings.map(|text| unsafe { CStr::from_ptr(*text) }.to_bytes().to_vec()).collect()
+    }
 }
 
 /// Replaces this program; returns only if that fails.
@@ -121,4 +129,17 @@ pub(crate) fn duplicate(descriptor: i32) -> Result<std::os::fd::OwnedFd, Errno> 
     let copy = super::result_int(returned)?;
     // SAFETY: a new descriptor that nobody else owns; numbers of descriptors fit an int.
     Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(i32::try_from(copy).unwrap_or(-1)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_found_by_their_pointers_wherever_the_array_is_moved() {
+        let array = StringArray::new(vec![c"one".into(), c"".into(), c"three".into()]);
+        let moved = Box::new(array);
+        assert_eq!(moved.read_back(), [&b"one"[..], b"", b"three"]);
+        assert!(StringArray::new(Vec::new()).read_back().is_empty());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::child::hard_limit;
 use super::explain::{outside, unreadable};
 use super::fault;
+use super::mountinfo;
 use super::running::Running;
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
@@ -45,6 +46,10 @@ impl Process {
     }
 
     fn read(&self, file: &str, layer: Layer) -> Result<String, LaunchError> {
+        self.bytes(file, layer).map(|text| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn bytes(&self, file: &str, layer: Layer) -> Result<Vec<u8>, LaunchError> {
         let fail = |errno| unreadable(layer, &format!("/proc/{}/{file}", self.name), errno);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         fault::point().map_err(fail)?;
@@ -53,7 +58,7 @@ impl Process {
         let mut text = Vec::with_capacity(4096);
         loop {
             match rustix::io::read(&opened, rustix::buffer::spare_capacity(&mut text)) {
-                Ok(0) => return Ok(String::from_utf8_lossy(&text).into_owned()),
+                Ok(0) => return Ok(text),
                 Ok(_) => text.reserve(4096),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(fail(errno)),
@@ -82,7 +87,7 @@ pub(super) fn inspect(plan: &Plan, running: &Running, own: &Own) -> Result<(), L
     namespaces(own, &process)?;
     let own_view = plan.steps.iter().any(|step| matches!(step, Step::NewRoot(_)));
     if own_view && !plan.mount_attributes {
-        read_only_mounts(plan, &process.read("mountinfo", Layer::Filesystem)?)?;
+        read_only_mounts(plan, &process.bytes("mountinfo", Layer::Filesystem)?)?;
     }
     if !expected.rlimits.is_empty() {
         limits(expected, &process.read("limits", Layer::Rlimits)?)?;
@@ -197,15 +202,14 @@ fn title(resource: Resource) -> &'static str {
 }
 
 /// Where each mount was made read-only by itself: makes sure that none was missed.
-fn read_only_mounts(plan: &Plan, mountinfo: &str) -> Result<(), LaunchError> {
+fn read_only_mounts(plan: &Plan, mountinfo: &[u8]) -> Result<(), LaunchError> {
     let decided = decided(plan);
-    for line in mountinfo.lines() {
-        let mut fields = line.split(' ').skip(4);
-        let (Some(path), Some(options)) = (fields.next(), fields.next()) else { continue };
-        let deepest = decided.iter().rev().find(|(at, _)| Path::new(path).starts_with(at));
+    for mount in mountinfo::mounts(mountinfo) {
+        let deepest = decided.iter().rev().find(|(at, _)| mount.point.starts_with(at));
         let writable = deepest.is_some_and(|(_, writable)| *writable);
-        if !writable && !options.split(',').any(|option| option == "ro") {
-            return Err(outside(Layer::Filesystem, format!("{path} isn't read-only")));
+        if !writable && !mount.has(b"ro") {
+            let text = format!("{} isn't read-only", mount.point.display());
+            return Err(outside(Layer::Filesystem, text));
         }
     }
     Ok(())

@@ -8,11 +8,14 @@ mod contradiction;
 mod explain;
 mod facts;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 mod idmap;
 mod inspect;
 mod landlock;
 mod memory;
+mod mountinfo;
 mod prepare;
 mod private;
 mod running;

@@ -1,6 +1,8 @@
 //! From a plan to a [`Prepared`] sandbox: strings, filters, rules and descriptors. What is
 //! allocated for a launch is allocated here.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod mounts;
 mod strings;
 

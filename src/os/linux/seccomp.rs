@@ -3,8 +3,8 @@
 mod arguments;
 mod assemble;
 mod compile;
-#[cfg(test)]
-mod evaluate;
+#[cfg(any(test, fuzzing))]
+pub(super) mod evaluate;
 mod ready;
 #[cfg(test)]
 mod tests;

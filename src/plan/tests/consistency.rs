@@ -4,10 +4,34 @@ use super::super::facts::{HostFacts, Support};
 use super::super::order::Actor;
 use super::super::step::{NewRoot, Step};
 use super::super::{LayerState, Plan, Status};
-use super::tree;
+use super::wishes::degrade;
+use super::{build, layers_of, tree};
 use crate::plan::identity::{CAP_SETGID, CAP_SETPCAP, CAP_SETUID, CAP_SYS_ADMIN};
 use crate::policy::Policy;
 use crate::profile::vocabulary::{Enforcement, Layer, Level, Namespace, NetworkMode};
+
+/// What is wrong with what a policy comes to on a host.
+pub(crate) fn judge(policy: &Policy, host: &HostFacts) -> Result<(), String> {
+    let refusal = match build(policy, host) {
+        Ok(plan) => return check(policy, host, &plan),
+        Err(refusal) => refusal,
+    };
+    if refusal.problems.is_empty() {
+        return Err("refused for no reason".into());
+    }
+    for problem in &refusal.problems {
+        let told = !problem.cause.found.is_empty() && !problem.cause.remedy.is_empty();
+        if !told || policy.enforcement.get(problem.layer) != Enforcement::Required {
+            return Err(format!("refused for {problem:?}"));
+        }
+    }
+    let mut weaker = policy.clone();
+    degrade(&mut weaker, &layers_of(&refusal));
+    match build(&weaker, host) {
+        Ok(plan) => check(&weaker, host, &plan),
+        Err(again) => Err(format!("not all was told at once: {:?}", again.problems)),
+    }
+}
 
 /// What is wrong with a plan, in words.
 pub(super) fn check(policy: &Policy, host: &HostFacts, plan: &Plan) -> Result<(), String> {

@@ -3,17 +3,28 @@
 //! [`hosts`] makes them, [`wishes`] makes policies of short profiles, [`consistency`] says what
 //! must be true of every plan, and [`product`] asks that of thousands.
 
+#![cfg_attr(not(test), allow(dead_code, reason = "the fuzzers use a part of it"))]
+
 mod consistency;
+#[cfg(test)]
 mod filesystem;
 mod hosts;
+#[cfg(test)]
 mod identity;
+#[cfg(test)]
 mod landlock;
+#[cfg(test)]
 mod layers;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod namespaces;
+#[cfg(test)]
 mod product;
 mod tree;
 mod wishes;
+
+pub(crate) use consistency::judge;
 
 use super::facts::HostFacts;
 use super::step::Step;
@@ -65,4 +76,11 @@ pub(super) fn status(plan: &Plan, layer: Layer) -> Status {
 /// Steps that a pattern picks.
 pub(super) fn steps<'a, T>(plan: &'a Plan, pick: impl Fn(&'a Step) -> Option<T>) -> Vec<T> {
     plan.steps.iter().filter_map(pick).collect()
+}
+
+/// One of the made-up hosts, and what it is in words.
+pub(crate) fn host(number: u8) -> (&'static str, HostFacts) {
+    let mut hosts = hosts::every();
+    let chosen = usize::from(number) % hosts.len();
+    hosts.swap_remove(chosen)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::wishes::{PROFILES, degrade, policy};
-use super::{HostFacts, build, consistency, hosts, layers_of};
+use super::{HostFacts, build, hosts, judge};
 use crate::policy::Policy;
 use crate::policy::seccomp::SeccompPolicy;
 use crate::profile::vocabulary::{Enforcement, Layer, Level};
@@ -44,28 +44,6 @@ impl Drop for Findings {
         if !std::thread::panicking() {
             assert!(self.0.is_empty(), "{:#?}", self.0);
         }
-    }
-}
-
-fn judge(policy: &Policy, host: &HostFacts) -> Result<(), String> {
-    let refusal = match build(policy, host) {
-        Ok(plan) => return consistency::check(policy, host, &plan),
-        Err(refusal) => refusal,
-    };
-    if refusal.problems.is_empty() {
-        return Err("refused for no reason".into());
-    }
-    for problem in &refusal.problems {
-        let told = !problem.cause.found.is_empty() && !problem.cause.remedy.is_empty();
-        if !told || policy.enforcement.get(problem.layer) != Enforcement::Required {
-            return Err(format!("refused for {problem:?}"));
-        }
-    }
-    let mut weaker = policy.clone();
-    degrade(&mut weaker, &layers_of(&refusal));
-    match build(&weaker, host) {
-        Ok(plan) => consistency::check(&weaker, host, &plan),
-        Err(again) => Err(format!("not all was told at once: {:?}", again.problems)),
     }
 }
 

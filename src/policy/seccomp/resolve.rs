@@ -110,11 +110,12 @@ impl Wanted<'_> {
             return Treatment::always(refusal);
         }
         let guards = self.guards.iter().filter(|guard| guard.what.call == call);
-        let mut rules: Vec<Rule> = guards.copied().map(Rule::from).collect();
+        let guards = guards.copied().map(Rule::from);
         if named {
-            return Treatment { rules, otherwise: SeccompAction::Allow };
+            return Treatment { rules: guards.collect(), otherwise: SeccompAction::Allow };
         }
-        rules.extend(self.deny.parts(call, refusal));
+        let mut rules: Vec<Rule> = self.deny.parts(call, refusal).collect();
+        rules.extend(guards);
         if self.allow.grouped.contains(call) {
             return Treatment { rules, otherwise: SeccompAction::Allow };
         }

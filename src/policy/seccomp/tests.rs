@@ -237,6 +237,14 @@ fn a_group_can_be_refused_in_part() {
     assert_eq!(decide(&only_unix, "socket", &[2, 1, 0]), EPERM);
 }
 
+/// The guard of another group would have answered first, with an error of its own.
+#[test]
+fn what_is_refused_by_a_part_of_a_group_is_refused_before_any_guard() {
+    let policy = policy(&lists(&["@default"], &["@network-unix"]));
+    assert_eq!(decide(&policy, "socket", &[1, 1, 262]), EPERM);
+    assert_eq!(decide(&policy, "socket", &[2, 1, 262]), EPROTONOSUPPORT);
+}
+
 #[test]
 fn the_launcher_can_read_its_mode_back_under_any_policy() {
     let strictest = Seccomp {

@@ -2,7 +2,7 @@ use super::accepted;
 use crate::profile::layering::{finish, merge, normalized, overlay};
 use crate::profile::model::{MountKind, Profile, Setting};
 use crate::profile::source::Spanned;
-use crate::profile::vocabulary::{Enforcement, Layer, Level};
+use crate::profile::vocabulary::{Enforcement, Layer, Level, SeccompAction};
 
 fn merged(base: &str, over: &str) -> Profile {
     merge(accepted(base), accepted(over))
@@ -112,6 +112,20 @@ fn a_later_allow_lifts_an_inherited_deny_and_the_reverse() {
     .seccomp;
     assert_eq!(values(&seccomp.allow), ["read", "ptrace"]);
     assert_eq!(values(&seccomp.deny), ["@mount", "bpf"]);
+}
+
+/// Without any `allow`, the usual set is allowed: refusing a call would have opened hundreds.
+#[test]
+fn an_allow_of_which_nothing_is_left_allows_nothing() {
+    let base = r#""seccomp": {"allow": ["read"]}"#;
+    let seccomp = merged(base, r#""seccomp": {"deny": ["read"]}"#).seccomp;
+    assert!(seccomp.allow.is_empty());
+    assert_eq!(seccomp.default.map(|default| default.value), Some(SeccompAction::Errno(1)));
+    let default = r#""seccomp": {"deny": ["read"], "default": "log"}"#;
+    let seccomp = merged(base, default).seccomp;
+    assert_eq!(seccomp.default.map(|default| default.value), Some(SeccompAction::Log));
+    let seccomp = merged("\"seccomp\": {}", r#""seccomp": {"deny": ["read"]}"#).seccomp;
+    assert!(seccomp.default.is_none());
 }
 
 #[test]

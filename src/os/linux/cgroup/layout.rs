@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::super::mountinfo::unescaped;
 use super::Roots;
 use crate::plan::facts::cgroup::{CgroupLayout, Controller, Missing, Parent};
 
@@ -198,23 +199,8 @@ fn below<'a>(root: &str, cgroup: &'a str) -> Option<&'a str> {
     Some(rest.trim_matches('/'))
 }
 
-/// The kernel writes blanks, tabs, line feeds and backslashes in octal.
 fn unescape(field: &str) -> String {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field.as_bytes();
-    while let [first, tail @ ..] = rest {
-        match rest {
-            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..] => {
-                bytes.push(((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'));
-                rest = tail;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8_lossy(&unescaped(field.as_bytes())).into_owned()
 }
 
 /// The path of `child` of `parent`, as `/proc/PID/cgroup` shows it.

@@ -6,6 +6,8 @@ mod create;
 mod delegation;
 mod directory;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod kill;
 mod layout;
 mod place;

@@ -167,18 +167,23 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
+/// More than any kernel has processors (`NR_CPUS`): a greater number is none, and a range up to one
+/// would be a list that no memory holds.
+const MOST_CPUS: u32 = 1 << 16;
+
 /// A list like `0-3,8` (cpuset(7), "List format").
-pub(super) fn parse_cpus(text: &str) -> Option<Vec<u32>> {
+pub(in super::super) fn parse_cpus(text: &str) -> Option<Vec<u32>> {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|cpu| *cpu < MOST_CPUS);
     let mut cpus = Vec::new();
     for part in text.trim().split(',').filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        cpus.extend(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?);
+        cpus.extend(number(first)?..=number(last)?);
     }
     Some(cpus)
 }
 
 /// Ascending processors as a list with ranges.
-pub(super) fn format_cpus(cpus: &[u32]) -> String {
+pub(in super::super) fn format_cpus(cpus: &[u32]) -> String {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for &cpu in cpus {
         match ranges.last_mut() {
@@ -238,6 +243,7 @@ mod tests {
         assert_eq!(format_cpus(&[0, 1, 2, 5, 7, 8]), "0-2,5,7-8");
         assert_eq!(parse_cpus("0-2,5,7-8\n"), Some(vec![0, 1, 2, 5, 7, 8]));
         assert_eq!(parse_cpus("0-x"), None);
+        assert_eq!(parse_cpus("0-4294967295"), None);
     }
 
     #[test]

@@ -119,19 +119,19 @@ impl Reader<'_> {
 }
 
 /// The number behind `key` in lines of `KEY NUMBER`.
-fn keyed(text: &str, key: &str) -> Option<u64> {
+pub(super) fn keyed(text: &str, key: &str) -> Option<u64> {
     let mut pairs = text.lines().filter_map(|line| line.split_once(' '));
     pairs.find(|(name, _)| *name == key)?.1.trim().parse().ok()
 }
 
 /// The sum over lines of `DEVICE KEY=NUMBER KEY=NUMBER…`.
-fn v2_io(text: &str, key: &str) -> u64 {
+pub(super) fn v2_io(text: &str, key: &str) -> u64 {
     let words = text.split_whitespace().filter_map(|word| word.strip_prefix(key));
     words.filter_map(|number| number.parse::<u64>().ok()).fold(0, u64::saturating_add)
 }
 
 /// The sum over lines of `DEVICE KIND NUMBER`.
-fn v1_io(text: &str, kind: &str) -> u64 {
+pub(super) fn v1_io(text: &str, kind: &str) -> u64 {
     let numbers = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace().skip(1);
         (words.next()? == kind).then(|| words.next()?.parse::<u64>().ok()).flatten()

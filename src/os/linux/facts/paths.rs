@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
+use super::super::mountinfo;
 use super::Effort;
-
 use crate::plan::facts::{Errno, PathFact};
 use crate::policy::Policy;
 use crate::policy::filesystem::{MountKind, Root};
@@ -86,39 +86,12 @@ fn look(path: &Path) -> PathFact {
 /// Every mount point that this process sees (`proc_pid_mountinfo(5)`).
 pub(super) fn mount_points() -> Vec<PathBuf> {
     let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let lines = text.split(|byte| *byte == b'\n');
-    lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(4)).map(unescaped).collect()
-}
-
-/// A field of `mountinfo`, in which white space and backslashes are octal escapes.
-fn unescaped(field: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, tail @ ..] = rest {
-        match tail {
-            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] if *first == b'\\' => {
-                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
-                rest = after;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+    mountinfo::mounts(&text).map(|mount| mount.point).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn escapes_of_mountinfo_are_resolved() {
-        assert_eq!(unescaped(br"/mnt/a\040b\134c"), Path::new(r"/mnt/a b\c"));
-        assert_eq!(unescaped(br"/plain\9"), Path::new(r"/plain\9"));
-    }
 
     #[test]
     fn the_root_is_a_mount_point() {

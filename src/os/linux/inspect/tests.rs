@@ -54,16 +54,29 @@ fn a_submount_that_stayed_writable_is_found() {
                 2 1 8:2 / /srv ro - ext4 y rw\n\
                 3 1 8:2 / /srv/work rw,nosuid - ext4 y rw\n\
                 4 1 0:9 / /tmp rw - tmpfs t rw\n";
-    assert!(read_only_mounts(&plan, good).is_ok());
+    assert!(read_only_mounts(&plan, good.as_bytes()).is_ok());
     let bad = good.replace("/srv ro", "/srv rw");
-    let error = read_only_mounts(&plan, &bad).unwrap_err().to_string();
+    let error = read_only_mounts(&plan, bad.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("/srv isn't read-only"), "{error}");
+}
+
+/// The kernel writes a blank as `\040`: compared with that, the mount would have been none of the
+/// plan's, and judged by what is around it.
+#[test]
+fn a_mount_with_a_blank_in_its_name_is_judged_by_its_own_entry() {
+    let plan = host_root_with_writable("/srv/my work");
+    let good = b"1 0 8:1 / / ro - ext4 x rw\n2 1 8:2 / /srv/my\\040work rw - ext4 y rw\n";
+    assert!(read_only_mounts(&plan, good).is_ok());
+    let mut plan = host_root_with_writable("/srv");
+    plan.steps.push(Step::ReadOnly { path: "/srv/my keys".into(), layer: Layer::Filesystem });
+    let bad = b"1 0 8:1 / / ro - ext4 x rw\n2 1 8:2 / /srv/my\\040keys rw - ext4 y rw\n";
+    assert!(read_only_mounts(&plan, bad).is_err());
 }
 
 #[test]
 fn options_of_the_file_system_do_not_count() {
     let plan = host_root_with_writable("/srv/work");
-    assert!(read_only_mounts(&plan, "1 0 8:1 / / rw,relatime - ext4 x ro\n").is_err());
+    assert!(read_only_mounts(&plan, b"1 0 8:1 / / rw,relatime - ext4 x ro\n").is_err());
 }
 
 #[test]

@@ -4,10 +4,10 @@ use super::{Instruction, MAX_INSTRUCTIONS, Program};
 
 /// `struct seccomp_data`, without the instruction pointer, which no filter here looks at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
-    pub(super) number: u32,
-    pub(super) audit_arch: u32,
-    pub(super) arguments: [u64; 6],
+pub(in super::super) struct Call {
+    pub(in super::super) number: u32,
+    pub(in super::super) audit_arch: u32,
+    pub(in super::super) arguments: [u64; 6],
 }
 
 impl Call {
@@ -25,7 +25,7 @@ impl Call {
 }
 
 /// What the filter returns, and after how many instructions.
-pub(super) fn run(program: &Program, call: &Call) -> (u32, usize) {
+pub(in super::super) fn run(program: &Program, call: &Call) -> (u32, usize) {
     let instructions = program.instructions();
     let (mut accumulator, mut at, mut steps) = (0, 0, 0);
     loop {
@@ -48,7 +48,7 @@ pub(super) fn run(program: &Program, call: &Call) -> (u32, usize) {
 }
 
 /// The checks of `bpf_check_classic` and `seccomp_check_filter` that concern these instructions.
-pub(super) fn check(program: &Program) {
+pub(in super::super) fn check(program: &Program) {
     let instructions = program.instructions();
     let length = instructions.len();
     assert!((1..=MAX_INSTRUCTIONS).contains(&length), "{length} instructions");
