@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
+pub mod probe;
 pub mod programs;
 pub mod terminal;
 pub mod tmux;
