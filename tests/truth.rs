@@ -119,7 +119,8 @@ impl Place {
     ) -> BTreeMap<String, String> {
         let mut statuses = BTreeMap::new();
         if ran.run.code() != 0 || !ran.marker {
-            wrong.push(format!("{what}: it didn't run: {ran:?}"));
+            let why = ran.run.stderr();
+            wrong.push(format!("{what}: it didn't run: {} {why}", ran.run.code()));
             return statuses;
         }
         let inside = Found::parse(&ran.run.stdout());
@@ -139,11 +140,8 @@ fn best_effort(level: &str) -> BTreeMap<&'static str, &'static str> {
     let at = LEVELS.iter().position(|name| *name == level).unwrap();
     let setting = |i| if i < OF_LEVEL[at] { "best-effort" } else { "off" };
     let all = LAYERS.into_iter().enumerate().map(|(i, layer)| (layer, setting(i)));
-    // One is made only on request; the other is also a means, unless it is off by name.
-    all.filter(|(layer, setting)| {
-        *layer != "time-namespace" && (*layer != "user-namespace" || *setting != "off")
-    })
-    .collect()
+    // That one is made only on request.
+    all.filter(|(layer, _)| *layer != "time-namespace").collect()
 }
 
 /// Refused: with the exit status for that, the reason in the report, and nothing run.
@@ -182,7 +180,9 @@ fn what_the_report_says_of_each_layer_is_what_a_probe_finds() {
                     (ran, statuses)
                 };
                 let (_, off) = with("off", &mut wrong);
-                if off.get(layer).is_some_and(|status| status != "off") {
+                // Below its level a user namespace is a means, to the user or another namespace.
+                let means = layer == "user-namespace" && level == "user-based";
+                if off.get(layer).is_some_and(|status| status != "off") && !means {
                     wrong.push(format!("{}: the report says {}", what("off"), off[layer]));
                 }
                 let (_, statuses) = with("best-effort", &mut wrong);
@@ -190,7 +190,8 @@ fn what_the_report_says_of_each_layer_is_what_a_probe_finds() {
                 let (required, _) = with("required", &mut wrong);
                 let can = ["enforced", "off"].contains(&status.as_str());
                 if can != (required.run.code() == 0) || !can && !is_refusal(&required, layer) {
-                    wrong.push(format!("{}: best-effort {status}: {required:?}", what("required")));
+                    let why = required.run.stderr();
+                    wrong.push(format!("{}: best-effort {status}: {why}", what("required")));
                 }
             }
         }

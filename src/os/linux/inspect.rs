@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::child::hard_limit;
-use super::explain::{outside, unreadable};
+use super::explain::{outside, unconfirmed, unreadable};
 use super::running::Running;
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
@@ -62,9 +62,7 @@ impl Process {
         let file = format!("ns/{}", namespace.proc_name());
         rustix::fs::readlinkat(&self.directory, file.as_str(), Vec::new())
             .map(std::ffi::CString::into_bytes)
-            .map_err(|errno| {
-                unreadable(namespace.layer(), &format!("/proc/{}/{file}", self.name), errno)
-            })
+            .map_err(|errno| unconfirmed(namespace, &format!("/proc/{}/{file}", self.name), errno))
     }
 }
 

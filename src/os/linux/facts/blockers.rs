@@ -145,6 +145,24 @@ pub(in super::super) fn namespaces(errno: Errno) -> Cause {
     }
 }
 
+/// Why the hostname of a new namespace can't be set.
+pub(in super::super) fn hostname(errno: Errno) -> Cause {
+    denied_namespace(format!("sethostname(2) in a new namespace: {}", text(errno)))
+}
+
+/// Why it can't be read which namespaces a command is in that runs as another user: the kernel asks
+/// for `CAP_SYS_PTRACE`, of which a container's root has none (`ptrace_may_access()`).
+pub(in super::super) fn confirming(errno: Errno) -> Cause {
+    Cause::new(
+        format!(
+            "/proc/PID/ns of a command that runs as another user: {}: which namespaces it is in \
+             can't be confirmed without CAP_SYS_PTRACE",
+            text(errno)
+        ),
+        format!("start the container with --cap-add SYS_PTRACE; {WITHOUT}"),
+    )
+}
+
 /// Why the maps of a new user namespace can't be written, though it could be made.
 pub(in super::super) fn id_map(file: &str, errno: Errno) -> Cause {
     let found = format!("writing {file} of a new user namespace: {}", text(errno));
