@@ -116,6 +116,11 @@ fn the_default_profile_holds_by_the_means_that_are_left() {
             continue;
         }
         assert_eq!(run.stdout(), "", "{caller:?}: {report}");
+        if run.stderr().contains("it can only do there what others may") {
+            // Told, and true: on this host root's files can't appear as nobody's.
+            assert!(!workspace.project().join("result").exists(), "{caller:?}: {run:?}");
+            continue;
+        }
         let result = std::fs::read_to_string(workspace.project().join("result"));
         assert_eq!(result.unwrap(), "done\n", "{caller:?}: {run:?}");
         if report["profile"]["name"] == "landlock-only" {

@@ -42,7 +42,10 @@ impl Found {
     pub fn in_force(&self, layer: &str, caller: Caller, outside: &Self) -> Option<bool> {
         Some(match layer {
             // In a pid namespace, a session from outside of it has the number 0.
-            "session" => self.number("sid") != 0 && !self.is("sid", outside.text("sid")),
+            "session" => {
+                let another = self.own(outside, "pid") || !self.is("sid", outside.text("sid"));
+                self.number("sid") != 0 && another
+            }
             "descriptors" => self.is("inherited", "0"),
             "environment" => self.is("secret", "kept"),
             "no-new-privs" => self.is("no_new_privs", "1"),
@@ -72,8 +75,8 @@ impl Found {
             "time-namespace" => self.own(outside, "time"),
             "filesystem" => self.is("usr-writable", "0"),
             "root" => self.is("usr", "ENOENT") && self.is("above-root", "ENOENT"),
-            // What a container around the sandbox has masked already shows in its own /proc.
-            "masks" => self.is("keys-masked", "1") && self.own(outside, "mnt"),
+            // What a container around the sandbox has masked already isn't the sandbox's doing.
+            "masks" => self.is("keys-masked", "1") && outside.is("keys-masked", "0"),
             "cgroup" => {
                 let same_limit = self.is("rlimit-nproc", outside.text("rlimit-nproc"));
                 self.number("threads") < PROCESSES && same_limit

@@ -194,9 +194,13 @@ fn title(resource: Resource) -> &'static str {
 /// Where each mount was made read-only by itself: makes sure that none was missed.
 fn read_only_mounts(plan: &Plan, mountinfo: &str) -> Result<(), LaunchError> {
     let decided = decided(plan);
-    for line in mountinfo.lines() {
-        let mut fields = line.split(' ').skip(4);
-        let (Some(path), Some(options)) = (fields.next(), fields.next()) else { continue };
+    let mounts: Vec<_> = mountinfo.lines().filter_map(Mount::parse).collect();
+    for mount in &mounts {
+        let Mount { id, path, options, .. } = *mount;
+        // Below another at the same place it can't be reached: a mask may lie on what is writable.
+        if mounts.iter().any(|above| above.parent == id && above.path == path) {
+            continue;
+        }
         let deepest = decided.iter().rev().find(|(at, _)| Path::new(path).starts_with(at));
         let writable = deepest.is_some_and(|(_, writable)| *writable);
         if !writable && !options.split(',').any(|option| option == "ro") {
@@ -204,6 +208,23 @@ fn read_only_mounts(plan: &Plan, mountinfo: &str) -> Result<(), LaunchError> {
         }
     }
     Ok(())
+}
+
+/// A line of `mountinfo` (`proc_pid_mountinfo(5)`).
+struct Mount<'a> {
+    id: &'a str,
+    parent: &'a str,
+    path: &'a str,
+    options: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.split(' ');
+        let (id, parent) = (fields.next()?, fields.next()?);
+        let (path, options) = (fields.nth(2)?, fields.next()?);
+        Some(Self { id, parent, path, options })
+    }
 }
 
 /// What was planned of each place, whether it is writable; deeper places come later.
