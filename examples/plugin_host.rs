@@ -6,8 +6,9 @@
 //! ```
 //!
 //! Each line of standard input is a request; the plugin reads it from descriptor 3, and writes one
-//! line there as the answer. What failed is asked once more of a new plugin, then given up. The exit
-//! status is 0 if every request was answered.
+//! line there as the answer, within a second or what `--patience SECONDS`, before the command, says.
+//! What failed is asked once more of a new plugin, then given up. The exit status is 0 if every request
+//! was answered.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use ringfence::{Child, Profile, Sandbox, Stdio};
 
-/// How long an answer may take.
+/// How long an answer may take, the start of a plugin included.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long an answer may be.
 const ANSWER_BYTES: usize = 64 * 1024;
@@ -37,12 +38,20 @@ fn main() -> ExitCode {
 
 /// Whether every request was answered.
 fn serve() -> Result<bool, Box<dyn Error>> {
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut patience = PATIENCE;
+    if words.first().is_some_and(|word| word == "--patience") {
+        let seconds = words.get(1).and_then(|word| word.to_str()?.parse().ok());
+        let limit = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        patience = limit.ok_or("--patience takes a number of seconds")?;
+        words.drain(..2);
+    }
     let profile = Profile::load("untrusted")?
         // It lives as long as this program does; the time of an answer is looked after below.
         .set("limits.wall_time", "unlimited")
         .set("limits.cpu_time", "unlimited");
-    let mut host = Host { sandbox: Sandbox::new(&profile)?, words, plugin: None, starts: 0 };
+    let sandbox = Sandbox::new(&profile)?;
+    let mut host = Host { sandbox, words, patience, plugin: None, starts: 0 };
     let mut all_answered = true;
     for request in std::io::stdin().lock().lines() {
         match host.ask_twice(&request?)? {
@@ -61,6 +70,7 @@ fn serve() -> Result<bool, Box<dyn Error>> {
 struct Host {
     sandbox: Sandbox,
     words: Vec<OsString>,
+    patience: Duration,
     plugin: Option<Plugin>,
     starts: usize,
 }
@@ -95,7 +105,7 @@ impl Host {
                 Some(plugin) => plugin,
                 None => self.start()?,
             };
-            match plugin.ask(request) {
+            match plugin.ask(request, self.patience) {
                 Ok(answer) => {
                     self.plugin = Some(plugin);
                     return Ok(Some(answer));
@@ -130,8 +140,8 @@ impl Host {
 
 impl Plugin {
     /// One line there, one line back. A plugin that sends byte by byte has no more time than others.
-    fn ask(&mut self, request: &str) -> Result<Vec<u8>, Failure> {
-        let deadline = Instant::now() + PATIENCE;
+    fn ask(&mut self, request: &str, patience: Duration) -> Result<Vec<u8>, Failure> {
+        let deadline = Instant::now() + patience;
         let mut answer = Vec::new();
         let mut buffer = [0; 4096];
         self.limit(deadline)?;

@@ -244,7 +244,9 @@ const PLUGIN: &str = "echo not an answer
 fn a_plugin_answers_and_is_started_again_when_it_fails() {
     for caller in callers() {
         let workspace = Workspace::new(caller);
-        let call = workspace.call(&example("plugin_host"), ["sh", "-c", PLUGIN]);
+        // On a busy machine a second may pass before a plugin has begun.
+        let words = ["--patience", "5", "sh", "-c", PLUGIN];
+        let call = workspace.call(&example("plugin_host"), words);
         let requests = b"a\nb\ncrash\nc\nhang\nd\nflood\ne\n";
         let before = Instant::now();
         let run = call.finish_with_input(requests);
@@ -264,7 +266,8 @@ fn a_plugin_answers_and_is_started_again_when_it_fails() {
 fn a_plugin_that_does_well_is_started_once() {
     for caller in callers() {
         let workspace = Workspace::new(caller);
-        let call = workspace.call(&example("plugin_host"), ["sh", "-c", PLUGIN]);
+        let words = ["--patience", "20", "sh", "-c", PLUGIN];
+        let call = workspace.call(&example("plugin_host"), words);
         let run = call.finish_with_input(b"x\ny\nz\n");
         assert_eq!((run.code(), &*run.stdout()), (0, "x: 1\ny: 2\nz: 3\n"), "{caller:?}: {run:?}");
         assert!(run.stderr().contains("was started 1 times"), "{caller:?}: {run:?}");

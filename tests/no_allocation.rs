@@ -6,6 +6,8 @@
 #![allow(unsafe_code, reason = "an allocator, shared memory and a fork can't be had without")]
 #![cfg(target_os = "linux")]
 
+mod support;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -191,8 +193,7 @@ fn the_same_holds_for_an_unprivileged_user() {
         return;
     }
     if !rustix::process::geteuid().is_root() {
-        println!("SKIP as root: these tests are run by an unprivileged user, all of them");
-        return;
+        return support::skip("root", "these tests are run by an unprivileged user, all of them");
     }
     // A child of another test would hold the copy open for writing, which then can't be executed.
     let _guard = start_counting();

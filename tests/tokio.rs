@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+mod support;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -115,8 +117,7 @@ fn the_processor_time_of_a_tree_is_limited_while_a_child_is_awaited() {
         state.layer == ringfence::Layer::Cgroup && state.status == ringfence::Status::Enforced
     };
     if !sandbox.layers().iter().any(held) {
-        eprintln!("SKIP {}: cgroup: no cgroup counts processor time here", file!());
-        return;
+        return support::skip("cgroup", "no cgroup counts processor time here");
     }
     // Each process stays below the limit.
     let script = "while :; do timeout 0.4 sh -c 'while :; do :; done'; done";

@@ -12,8 +12,9 @@ pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> Result<(), Errno> {
         *to = from.cast_signed() as libc::c_char;
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // An unsigned long with glibc, an int with musl.
+    const REQUEST: libc::Ioctl = libc::SIOCSIFFLAGS as libc::Ioctl;
     // SAFETY: the request takes a pointer to this struct, which outlives the call.
-    let returned =
-        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    let returned = unsafe { libc::ioctl(socket.as_raw_fd(), REQUEST, &raw const request) };
     super::result_int(returned).map(drop)
 }

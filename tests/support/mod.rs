@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Once};
 
 pub mod probe;
 pub mod programs;
@@ -39,11 +39,13 @@ pub enum Caller {
 }
 
 /// Every caller that this test run can be: root can be both, a user only itself.
+#[track_caller]
 pub fn callers() -> Vec<Caller> {
     if rustix::process::geteuid().is_root() {
         vec![Caller::Root, Caller::User]
     } else {
-        println!("SKIP as root: these tests are run by an unprivileged user");
+        static SAID: Once = Once::new();
+        SAID.call_once(|| skip("root", "these tests are run by an unprivileged user, all of them"));
         vec![Caller::User]
     }
 }
@@ -51,7 +53,7 @@ pub fn callers() -> Vec<Caller> {
 /// The binary under test, where every user can reach it.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let binary = DIRECTORY.join("ringfence");
-    std::fs::copy(env!("CARGO_BIN_EXE_ringfence"), &binary).unwrap();
+    copy_program(Path::new(env!("CARGO_BIN_EXE_ringfence")), &binary);
     binary
 });
 
@@ -61,14 +63,21 @@ pub fn example(name: &str) -> PathBuf {
     // This test's own program is in `deps`, next to `examples`.
     let own = std::env::current_exe().unwrap();
     let built = own.parent().unwrap().with_file_name("examples").join(name);
+    assert!(built.exists(), "{}: it is built by \"cargo build --examples\"", built.display());
     let copy = DIRECTORY.join(name);
     // Not by way of a half-written copy, which another test of this process might start.
     let fresh = DIRECTORY.join(format!("{name}.{:?}", std::thread::current().id()));
-    std::fs::copy(&built, &fresh).unwrap_or_else(|error| {
-        panic!("{}: {error}: it is built by \"cargo build --examples\"", built.display())
-    });
+    copy_program(&built, &fresh);
     std::fs::rename(&fresh, &copy).unwrap();
     copy
+}
+
+/// Copies a program that is to be run, by another process: a descriptor that writes to it here would
+/// for a moment be in each child that another test starts, and while one is, the kernel refuses to
+/// execute the file (`ETXTBSY`).
+fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").args([from, to]).status().expect("cp starts");
+    assert!(status.success(), "cp {} {}", from.display(), to.display());
 }
 
 /// Where tests have their directories: the host's place for temporary files, unless the sandbox
@@ -225,7 +234,7 @@ impl Workspace {
     /// Puts a helper program into the project directory, which every level shows.
     pub fn bring(&self, name: &str) {
         let copy = self.project().join(name);
-        std::fs::copy(programs::program(name), &copy).unwrap();
+        copy_program(&programs::program(name), &copy);
         std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
         self.own(&copy);
     }

@@ -271,15 +271,20 @@ fn the_launcher_steps_aside_in_a_delegated_cgroup_and_comes_back_after_the_last_
 #[test]
 fn what_dead_launchers_left_is_swept_and_what_is_in_use_stays() {
     let Some(host) = Host::with("sweep", &[Controller::Processes]) else { return };
-    let cgroup = host.create(&TreeLimits::default()).expect("a cgroup");
-    let parents: Vec<_> = host.facts.parents().collect();
-    let parent = parents.first().expect("a parent");
+    // A place of its own: beside other cgroups, another launcher could sweep first, or there could
+    // be more to sweep than what this test left.
+    let place = host.create(&TreeLimits::default()).expect("a cgroup");
+    let parent = place.directories().next().expect("a part").to_path_buf();
     let mut dead = Command::new("true").spawn().expect("true starts");
-    let pid = dead.id();
+    let left = parent.join(format!("ringfence-{}-0123456789abcdef", dead.id()));
     dead.wait().expect("an end");
-    let left = parent.join(format!("ringfence-{pid}-0123456789abcdef"));
-    std::fs::create_dir(&left).expect("a directory");
-    assert_eq!(sweep([*parent], &host.roots), [left]);
-    assert!(cgroup.directories().all(std::path::Path::is_dir));
-    cgroup.remove(LONG).expect("it can be removed");
+    let in_use = parent.join(format!("ringfence-{}-0123456789abcdef", std::process::id()));
+    let strange = parent.join("somebody-elses");
+    for directory in [&left, &in_use, &strange] {
+        std::fs::create_dir(directory).expect("a directory");
+    }
+    assert_eq!(sweep([&*parent], &host.roots), std::slice::from_ref(&left));
+    assert!(!left.exists() && in_use.is_dir() && strange.is_dir());
+    place.remove(LONG).expect("it can be removed");
+    assert_eq!(host.left_behind(), [""; 0]);
 }
