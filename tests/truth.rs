@@ -167,31 +167,38 @@ fn what_the_report_says_of_each_layer_is_what_a_probe_finds() {
         let place = Place::new(caller);
         for level in chosen_levels() {
             let best = best_effort(level);
+            let ran = place.run(level, &best, &[], Value::Null);
+            let as_it_is = place.confirmed(&ran, &mut wrong, &format!("{caller:?} {level}"));
             for layer in LAYERS {
                 let what = |setting: &str| format!("{caller:?} {level} {layer}={setting}");
                 let mut with = |setting, wrong: &mut Vec<String>| {
                     let settings = best.clone().into_iter().chain([(layer, setting)]).collect();
+                    if settings == best {
+                        return (0, String::new(), as_it_is.clone());
+                    }
                     runs += 1;
                     let ran = place.run(level, &settings, &[], Value::Null);
-                    if setting == "required" && ran.run.code() == 125 {
-                        return (ran, BTreeMap::new());
+                    let (code, refusal) = (ran.run.code(), ran.run.stderr());
+                    if setting == "required" && code == 125 {
+                        if !is_refusal(&ran, layer) {
+                            wrong.push(format!("{}: {ran:?}", what(setting)));
+                        }
+                        return (code, refusal, BTreeMap::new());
                     }
-                    let statuses = place.confirmed(&ran, wrong, &what(setting));
-                    (ran, statuses)
+                    (code, refusal, place.confirmed(&ran, wrong, &what(setting)))
                 };
-                let (_, off) = with("off", &mut wrong);
+                let (_, _, off) = with("off", &mut wrong);
                 // Below its level a user namespace is a means, to the user or another namespace.
                 let means = layer == "user-namespace" && level == "user-based";
                 if off.get(layer).is_some_and(|status| status != "off") && !means {
                     wrong.push(format!("{}: the report says {}", what("off"), off[layer]));
                 }
-                let (_, statuses) = with("best-effort", &mut wrong);
+                let (_, _, statuses) = with("best-effort", &mut wrong);
                 let Some(status) = statuses.get(layer) else { continue };
-                let (required, _) = with("required", &mut wrong);
+                let (code, refusal, _) = with("required", &mut wrong);
                 let can = ["enforced", "off"].contains(&status.as_str());
-                if can != (required.run.code() == 0) || !can && !is_refusal(&required, layer) {
-                    let why = required.run.stderr();
-                    wrong.push(format!("{}: best-effort {status}: {why}", what("required")));
+                if can != (code == 0) {
+                    wrong.push(format!("{}: best-effort {status}: {refusal}", what("required")));
                 }
             }
         }

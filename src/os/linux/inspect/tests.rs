@@ -61,6 +61,16 @@ fn a_submount_that_stayed_writable_is_found() {
 }
 
 #[test]
+fn what_a_read_only_mount_covers_may_be_writable() {
+    let plan = plan(vec![Step::Mask { path: "/dev/shm".into(), layer: Layer::Filesystem }]);
+    let covered = "1 0 0:8 / /dev/shm rw - tmpfs t rw\n2 1 0:9 / /dev/shm ro - tmpfs m ro\n";
+    assert!(read_only_mounts(&plan, covered).is_ok());
+    let on_top =
+        covered.replace("rw -", "ro -").replace("/dev/shm ro - tmpfs m", "/dev/shm rw - tmpfs m");
+    assert!(read_only_mounts(&plan, &on_top).is_err());
+}
+
+#[test]
 fn options_of_the_file_system_do_not_count() {
     let plan = host_root_with_writable("/srv/work");
     assert!(read_only_mounts(&plan, "1 0 8:1 / / rw,relatime - ext4 x ro\n").is_err());
