@@ -17,13 +17,21 @@ fn text(errno: Errno) -> String {
 /// What doing without user namespaces looks like.
 const WITHOUT: &str = "or do without: -p landlock-only";
 
-/// User namespaces that a sysctl rules out, before anything was tried.
-pub(super) fn user_namespaces_by_sysctl() -> Option<Cause> {
-    if read("/proc/sys/user/max_user_namespaces").as_deref() == Some("0") {
-        return Some(Cause::new(
+/// User namespaces that are ruled out for everybody, root included.
+pub(super) fn no_user_namespaces() -> Option<Cause> {
+    let none = read("/proc/sys/user/max_user_namespaces").as_deref() == Some("0");
+    none.then(|| {
+        Cause::new(
             "user namespaces are switched off: sysctl user.max_user_namespaces is 0",
             format!("as root: sysctl -w user.max_user_namespaces=10000; {WITHOUT}"),
-        ));
+        )
+    })
+}
+
+/// User namespaces that a sysctl rules out, before anything was tried.
+pub(super) fn user_namespaces_by_sysctl() -> Option<Cause> {
+    if let Some(cause) = no_user_namespaces() {
+        return Some(cause);
     }
     // Debian's and Ubuntu's own switch.
     if read("/proc/sys/kernel/unprivileged_userns_clone").as_deref() == Some("0") {
