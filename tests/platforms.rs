@@ -56,8 +56,9 @@ fn every_built_in_profile_is_enforced_replaced_or_refused() {
             let what = format!("{caller:?} {profile}");
             let (run, report) = workspace.report(&["-p", profile], "echo it ran");
             let came_to = came_to(&run, &report, &what);
-            // Not by println!: the test harness would swallow it.
-            let _ = writeln!(std::io::stderr(), "PLATFORM|{caller:?}|{profile}|{came_to}");
+            // Not by println!: the test harness would swallow it. On a line of its own, though the
+            // harness may be in the middle of one.
+            let _ = write!(std::io::stderr(), "\nPLATFORM|{caller:?}|{profile}|{came_to}\n");
             all.push(came_to);
         }
         let works = |at: usize| !all[at].starts_with("refused");
