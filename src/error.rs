@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use crate::plan::Refusal;
 use crate::plan::facts::cgroup::{Controller, Missing};
 use crate::plan::facts::{Cause, Errno};
-use crate::profile::vocabulary::Layer;
+use crate::profile::vocabulary::{Layer, Namespace};
 
 /// Exit codes of the launcher itself, as those of `timeout(1)` and `env(1)`.
 pub mod exit_code {
@@ -207,6 +207,8 @@ pub(crate) enum Contradiction {
     UserNamespace(Cause),
     /// Nor can these be made with the caller's own privileges.
     Namespaces(Cause),
+    /// One kind can be made, but not be used.
+    Namespace(Namespace, Cause),
     /// Nothing can be mounted.
     Mounting(Cause),
     /// A fresh `/proc` can't be mounted.

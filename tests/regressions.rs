@@ -210,6 +210,8 @@ fn capabilities_that_nobody_may_ask_for_are_not_taken_for_none() {
         // One is that which refuses; a user gets one too that it doesn't need.
         assert!(filters(run) > usual, "{caller:?}: {usual}");
     }
+}
+
 /// A limit that a run asked for at a level without cgroups was none, and nobody was told.
 #[test]
 fn a_limit_of_one_run_is_not_lost_where_its_layer_is_off() {

@@ -121,7 +121,7 @@ pub(super) fn owner_map(
     let why_not = if !caller.has(CAP_SYS_ADMIN) || builder.id_map.is_some() {
         "mapping owners needs CAP_SYS_ADMIN, and no user namespace"
     } else if !builder.facts.owner_mapping.is_usable() {
-        "this kernel or file system can't map owners"
+        "this host or file system can't map owners"
     } else {
         let on_disk = Ids { uid: caller.uid, gid: caller.gid };
         return Some(OwnerMap { on_disk, seen_as: builder.ids });

@@ -17,6 +17,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{LazyLock, Once};
 
 pub mod held;
+pub mod probe;
 pub mod programs;
 pub mod terminal;
 pub mod tmux;

@@ -17,6 +17,9 @@ impl Contradiction {
                     facts.namespaces.insert(*namespace, Support::Missing(cause.clone()));
                 }
             }
+            Self::Namespace(namespace, cause) => {
+                facts.namespaces.insert(*namespace, Support::Missing(cause.clone()));
+            }
             Self::Mounting(cause) => facts.mount_descriptors = Support::Missing(cause.clone()),
             Self::FreshProc(cause) => facts.fresh_proc = Support::Missing(cause.clone()),
             Self::OwnerMapping(cause) => facts.owner_mapping = Support::Missing(cause.clone()),

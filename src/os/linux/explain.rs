@@ -118,6 +118,7 @@ pub(super) fn step(context: &Context, actor: usize, number: u16, failure: Failur
         Contradiction::Mounting(cause)
         | Contradiction::FreshProc(cause)
         | Contradiction::OwnerMapping(cause)
+        | Contradiction::Namespace(_, cause)
         | Contradiction::Namespaces(cause) => cause.remedy.clone(),
         _ => String::new(),
     });
@@ -169,6 +170,15 @@ fn contradiction(step: &Step, failure: Failure) -> Option<Contradiction> {
         ))),
         (Step::JoinNetwork, Call::Unshare) => {
             Some(Contradiction::Namespaces(blockers::namespaces(failure.errno)))
+        }
+        // Containers let namespaces be made whose use their filter refuses.
+        (Step::SetHostname(_), _) if denied => {
+            let cause = blockers::hostname(failure.errno);
+            Some(Contradiction::Namespace(Namespace::Uts, cause))
+        }
+        (Step::NewCgroupNamespace, _) if denied => {
+            let cause = blockers::namespaces(failure.errno);
+            Some(Contradiction::Namespace(Namespace::Cgroup, cause))
         }
         (Step::PrivateMounts | Step::NewRoot(_), call)
             if (denied || missing) && call != Call::Create && call != Call::Mkdir =>
@@ -290,6 +300,21 @@ fn on_host(context: &Context) -> Option<String> {
 pub(super) fn outside(layer: Layer, text: String) -> LaunchError {
     let kind = LaunchFailure::Mismatch(text);
     LaunchError { layer, kind, remedy: None, contradiction: None }
+}
+
+/// A namespace of the command's can't be confirmed, and what can't be confirmed isn't relied on.
+pub(super) fn unconfirmed(namespace: Namespace, path: &str, errno: Errno) -> LaunchError {
+    let error = unreadable(namespace.layer(), path, errno);
+    if !matches!(errno, Errno::PERM | Errno::ACCESS) {
+        return error;
+    }
+    let cause = blockers::confirming(errno);
+    let contradiction = Contradiction::UserNamespace(cause.clone());
+    LaunchError {
+        remedy: Some(cause.remedy),
+        contradiction: Some(Box::new(contradiction)),
+        ..error
+    }
 }
 
 /// Something that has to be read for the look from outside can't be read.

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::child::hard_limit;
-use super::explain::{outside, unreadable};
+use super::explain::{outside, unconfirmed, unreadable};
 use super::fault;
 use super::mountinfo;
 use super::running::Running;
@@ -70,9 +70,7 @@ impl Process {
         let file = format!("ns/{}", namespace.proc_name());
         rustix::fs::readlinkat(&self.directory, file.as_str(), Vec::new())
             .map(std::ffi::CString::into_bytes)
-            .map_err(|errno| {
-                unreadable(namespace.layer(), &format!("/proc/{}/{file}", self.name), errno)
-            })
+            .map_err(|errno| unconfirmed(namespace, &format!("/proc/{}/{file}", self.name), errno))
     }
 }
 
@@ -204,7 +202,9 @@ fn title(resource: Resource) -> &'static str {
 /// Where each mount was made read-only by itself: makes sure that none was missed.
 fn read_only_mounts(plan: &Plan, mountinfo: &[u8]) -> Result<(), LaunchError> {
     let decided = decided(plan);
-    for mount in mountinfo::mounts(mountinfo) {
+    let mounts: Vec<_> = mountinfo::mounts(mountinfo).collect();
+    // A mask may lie on what is writable.
+    for mount in mounts.iter().filter(|mount| !mount.is_covered(&mounts)) {
         let deepest = decided.iter().rev().find(|(at, _)| mount.point.starts_with(at));
         let writable = deepest.is_some_and(|(_, writable)| *writable);
         if !writable && !mount.has(b"ro") {

@@ -26,6 +26,8 @@ pub(super) fn unescaped(field: &[u8]) -> Vec<u8> {
 /// A mount, as far as it is looked at.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mount<'a> {
+    id: &'a [u8],
+    parent: &'a [u8],
     pub(super) point: PathBuf,
     /// Options of this mount, separated by commas.
     pub(super) options: &'a [u8],
@@ -35,14 +37,21 @@ impl Mount<'_> {
     pub(super) fn has(&self, option: &[u8]) -> bool {
         self.options.split(|byte| *byte == b',').any(|own| own == option)
     }
+
+    /// Whether another of them lies on this one, at the same place: it can't be reached then.
+    pub(super) fn is_covered(&self, mounts: &[Self]) -> bool {
+        mounts.iter().any(|above| above.parent == self.id && above.point == self.point)
+    }
 }
 
 /// The mounts, in the order of the text: of two at one place, the later covers the earlier.
 pub(super) fn mounts(text: &[u8]) -> impl Iterator<Item = Mount<'_>> {
     text.split(|byte| *byte == b'\n').filter_map(|line| {
-        let mut fields = line.split(|byte| *byte == b' ').skip(4);
-        let (point, options) = (fields.next()?, fields.next()?);
-        Some(Mount { point: PathBuf::from(OsString::from_vec(unescaped(point))), options })
+        let mut fields = line.split(|byte| *byte == b' ');
+        let (id, parent) = (fields.next()?, fields.next()?);
+        let (point, options) = (fields.nth(2)?, fields.next()?);
+        let point = PathBuf::from(OsString::from_vec(unescaped(point)));
+        Some(Mount { id, parent, point, options })
     })
 }
 

@@ -194,10 +194,16 @@ fn is_name(name: &OsStr) -> bool {
     digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Who the command is to the host, where that isn't the caller.
+/// Who the command is to the host, where that isn't the caller. A user namespace that root makes
+/// maps the command's user to itself, one that a user makes to the caller.
 fn owner(plan: &Plan) -> Option<(u32, u32)> {
-    let mapped = plan.steps.iter().any(|step| matches!(step, Step::MapIds(_)));
-    plan.expected.ids.filter(|_| !mapped).map(|ids| (ids.uid, ids.gid))
+    let mapped = plan.steps.iter().find_map(|step| match step {
+        Step::MapIds(map) => Some(map.outside),
+        _ => None,
+    });
+    let ids = mapped.or(plan.expected.ids)?;
+    let caller = rustix::process::geteuid().as_raw();
+    (ids.uid != caller).then_some((ids.uid, ids.gid))
 }
 
 fn own(path: &Path, owner: Option<(u32, u32)>) -> std::io::Result<()> {

@@ -17,13 +17,21 @@ fn text(errno: Errno) -> String {
 /// What doing without user namespaces looks like.
 const WITHOUT: &str = "or do without: -p landlock-only";
 
-/// User namespaces that a sysctl rules out, before anything was tried.
-pub(super) fn user_namespaces_by_sysctl() -> Option<Cause> {
-    if read("/proc/sys/user/max_user_namespaces").as_deref() == Some("0") {
-        return Some(Cause::new(
+/// User namespaces that are ruled out for everybody, root included.
+pub(super) fn no_user_namespaces() -> Option<Cause> {
+    let none = read("/proc/sys/user/max_user_namespaces").as_deref() == Some("0");
+    none.then(|| {
+        Cause::new(
             "user namespaces are switched off: sysctl user.max_user_namespaces is 0",
             format!("as root: sysctl -w user.max_user_namespaces=10000; {WITHOUT}"),
-        ));
+        )
+    })
+}
+
+/// User namespaces that a sysctl rules out, before anything was tried.
+pub(super) fn user_namespaces_by_sysctl() -> Option<Cause> {
+    if let Some(cause) = no_user_namespaces() {
+        return Some(cause);
     }
     // Debian's and Ubuntu's own switch.
     if read("/proc/sys/kernel/unprivileged_userns_clone").as_deref() == Some("0") {
@@ -143,6 +151,24 @@ pub(in super::super) fn namespaces(errno: Errno) -> Cause {
         ),
         _ => Cause::new(found, WITHOUT),
     }
+}
+
+/// Why the hostname of a new namespace can't be set.
+pub(in super::super) fn hostname(errno: Errno) -> Cause {
+    denied_namespace(format!("sethostname(2) in a new namespace: {}", text(errno)))
+}
+
+/// Why it can't be read which namespaces a command is in that runs as another user: the kernel asks
+/// for `CAP_SYS_PTRACE`, of which a container's root has none (`ptrace_may_access()`).
+pub(in super::super) fn confirming(errno: Errno) -> Cause {
+    Cause::new(
+        format!(
+            "/proc/PID/ns of a command that runs as another user: {}: which namespaces it is in \
+             can't be confirmed without CAP_SYS_PTRACE",
+            text(errno)
+        ),
+        format!("start the container with --cap-add SYS_PTRACE; {WITHOUT}"),
+    )
 }
 
 /// Why the maps of a new user namespace can't be written, though it could be made.

@@ -17,6 +17,7 @@ use crate::plan::facts::{Caller, Cause, HostFacts, LandlockFacts, Resource, Supp
 use crate::plan::landlock::access;
 use crate::policy::Policy;
 use crate::policy::arch::Arch;
+use crate::policy::filesystem::{Mount, MountKind};
 use crate::profile::model::IdOrName;
 use crate::profile::vocabulary::{Layer, Namespace};
 use crate::sys;
@@ -39,7 +40,7 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
         arch: Arch::current(),
         namespaces: namespaces(&caller, effort),
         mount_descriptors: Support::Assumed,
-        owner_mapping: owner_mapping(),
+        owner_mapping: owner_mapping(policy),
         mount_attributes: mount_attributes(),
         fresh_proc: Support::Assumed,
         landlock: landlock(),
@@ -174,8 +175,13 @@ fn namespaces(caller: &Caller, effort: Effort) -> BTreeMap<Namespace, Support> {
 }
 
 /// Mapping owners came with `mount_setattr(2)`; whether a file system can is up to the launch.
-fn owner_mapping() -> Support {
+fn owner_mapping(policy: &Policy) -> Support {
+    let maps = |mount: &Mount| matches!(mount.kind, MountKind::Bind { map_owner: true, .. });
     match mount_attributes() {
+        // The map is that of a user namespace, which even root can't make then.
+        Support::Proved if policy.filesystem.mounts.iter().any(maps) => {
+            blockers::no_user_namespaces().map_or(Support::Assumed, Support::Missing)
+        }
         Support::Proved => Support::Assumed,
         other => other,
     }

@@ -64,6 +64,7 @@ pub(super) fn try_namespaces(facts: &mut HostFacts) {
             };
             learn(facts, Namespace::Cgroup, proved(results.cgroup, blockers::namespaces));
             learn(facts, Namespace::Time, proved(results.time, blockers::namespaces));
+            learn(facts, Namespace::Uts, proved(results.hostname, blockers::hostname));
             let mounting = |errno| blockers::mounting("fsmount(2)", errno);
             facts.mount_descriptors = proved(results.mounting, mounting);
             facts.fresh_proc = proved(results.proc, blockers::fresh_proc);
@@ -164,10 +165,11 @@ struct Results {
     proc: Result<(), Errno>,
     cgroup: Result<(), Errno>,
     time: Result<(), Errno>,
+    hostname: Result<(), Errno>,
 }
 
-/// The size of [`Results`] on the way: four error numbers.
-const RESULT_BYTES: usize = 16;
+/// The size of [`Results`] on the way: five error numbers.
+const RESULT_BYTES: usize = 20;
 
 fn run(privileged: bool, ids: Ids) -> Outcome {
     let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
@@ -198,6 +200,7 @@ fn run(privileged: bool, ids: Ids) -> Outcome {
             proc: result(4),
             cgroup: result(8),
             time: result(12),
+            hostname: result(16),
         }),
         _ => Outcome::NotTried,
     }
@@ -215,6 +218,8 @@ fn child(maps: Option<&IdMaps>, tell: &OwnedFd) {
     bytes[..4].copy_from_slice(&number(mounting).to_ne_bytes());
     bytes[4..8].copy_from_slice(&number(proc).to_ne_bytes());
     bytes[8..12].copy_from_slice(&number(unshare_cgroup()).to_ne_bytes());
-    bytes[12..].copy_from_slice(&number(unshare_time()).to_ne_bytes());
+    bytes[12..16].copy_from_slice(&number(unshare_time()).to_ne_bytes());
+    let hostname = rustix::system::sethostname(b"sandbox");
+    bytes[16..].copy_from_slice(&number(hostname).to_ne_bytes());
     let _ = rustix::io::write(tell, &bytes);
 }

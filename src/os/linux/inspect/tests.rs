@@ -74,6 +74,16 @@ fn a_mount_with_a_blank_in_its_name_is_judged_by_its_own_entry() {
 }
 
 #[test]
+fn what_a_read_only_mount_covers_may_be_writable() {
+    let plan = plan(vec![Step::Mask { path: "/dev/shm".into(), layer: Layer::Filesystem }]);
+    let covered = "1 0 0:8 / /dev/shm rw - tmpfs t rw\n2 1 0:9 / /dev/shm ro - tmpfs m ro\n";
+    assert!(read_only_mounts(&plan, covered.as_bytes()).is_ok());
+    let on_top =
+        covered.replace("rw -", "ro -").replace("/dev/shm ro - tmpfs m", "/dev/shm rw - tmpfs m");
+    assert!(read_only_mounts(&plan, on_top.as_bytes()).is_err());
+}
+
+#[test]
 fn options_of_the_file_system_do_not_count() {
     let plan = host_root_with_writable("/srv/work");
     assert!(read_only_mounts(&plan, b"1 0 8:1 / / rw,relatime - ext4 x ro\n").is_err());
