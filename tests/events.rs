@@ -144,6 +144,9 @@ fn stops_signals_and_the_kill_are_told_in_their_order() {
         assert!(waitpid(Some(id), WaitOptions::UNTRACED).unwrap().unwrap().1.stopped());
         kill_process(id, Signal::CONT).unwrap();
         expect("on");
+        // The command goes on before init tells that it does.
+        let told = || std::fs::read_to_string(&path).unwrap().contains("\"continued\"");
+        support::tree::wait_until("it is told that the command goes on", told);
         kill_process(id, Signal::USR1).unwrap();
         expect("got it");
         kill_process(id, Signal::TERM).unwrap();

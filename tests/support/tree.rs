@@ -1,6 +1,7 @@
 //! Whether anything of a run is still there: processes, cgroups.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to end killed processes on a loaded machine.
@@ -10,7 +11,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub fn mark() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("mark-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    LazyLock::force(&OTHERS);
+    // With an end of its own, as the first would be a part of the tenth.
+    format!("mark-{}-{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The processes with `mark` among their arguments: launcher, init and command.
@@ -60,10 +63,21 @@ pub fn nothing_stays(mark: &str) {
     }
 }
 
+/// What was there before these tests: killed launchers leave cgroups, possibly where no later one
+/// looks, and process ids come again.
+static OTHERS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| cgroups("ringfence-"));
+
 /// The cgroups made by the launcher with this process id, anywhere in the hierarchies.
 pub fn cgroups_of(launcher: u32) -> Vec<PathBuf> {
+    LazyLock::force(&OTHERS);
+    let mut found = cgroups(&format!("ringfence-{launcher}-"));
+    found.retain(|directory| !OTHERS.contains(directory));
+    found
+}
+
+fn cgroups(prefix: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    walk(Path::new("/sys/fs/cgroup"), &format!("ringfence-{launcher}-"), &mut found);
+    walk(Path::new("/sys/fs/cgroup"), prefix, &mut found);
     found
 }
 
