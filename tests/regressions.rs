@@ -235,3 +235,25 @@ fn a_limit_of_one_run_is_not_lost_where_its_layer_is_off() {
         command.arg("60").wall_time(std::time::Duration::from_millis(50)).status().unwrap();
     assert_eq!(outcome.ending, ringfence::Ending::TimedOut);
 }
+
+/// The host's tree is shown without its devices: at levels without a `/dev` of their own, a hidden
+/// path took `/dev/null` away too.
+#[test]
+fn what_is_hidden_below_the_levels_with_a_view_leaves_devices_usable() {
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let secret = workspace.write("project/secret", "hush");
+        let secret = secret.to_str().unwrap();
+        for level in ["basic", "user-based"] {
+            let profile = format!(
+                r#"{{"version": 1, "level": "{level}", "filesystem": {{"hide": ["{secret}"]}}}}"#
+            );
+            let profile = workspace.write("home/hiding.json", profile);
+            let options = ["-q", "-p", profile.to_str().unwrap()];
+            let script = "echo x > /dev/null && head -c 3 /dev/zero | wc -c; cat secret";
+            let run = workspace.shell(&options, script);
+            // And not a word of the secret.
+            assert_eq!(run.stdout().trim(), "3", "{caller:?} {level}: {run:?}");
+        }
+    }
+}

@@ -53,7 +53,22 @@ pub fn complete(mut profile: Profile, level: Level) -> Profile {
         // Who asks for the layer by name doesn't mean the host's root, whatever the level.
         profile.filesystem.root.get_or_insert(RootSource::Minimal.into());
     }
-    merge(preset(level), profile)
+    let mut below = preset(level);
+    if level < Level::Namespaced && asks_for_view(&profile) {
+        // The host's tree is shown without its devices: not even /dev/null could be opened.
+        below.filesystem.mounts.push(mount("/dev", MountKind::Dev).into());
+    }
+    merge(below, profile)
+}
+
+/// Whether a profile wants a view of files that its level doesn't bring.
+fn asks_for_view(profile: &Profile) -> bool {
+    let named = profile.enforcement.get(&Layer::Filesystem).map(|setting| setting.value);
+    named.map_or(!profile.filesystem.hide.is_empty(), |setting| setting != Enforcement::Off)
+}
+
+fn mount(target: &str, kind: MountKind) -> Mount {
+    Mount { target: target.to_owned(), kind, optional: false }
 }
 
 fn basic() -> Profile {
@@ -68,7 +83,6 @@ fn basic() -> Profile {
 }
 
 fn namespaced(profile: &mut Profile) {
-    let mount = |target: &str, kind| Mount { target: target.to_owned(), kind, optional: false };
     let tmpfs = |mode| MountKind::Tmpfs {
         size: Some(DEFAULT_TMPFS_BYTES),
         mode: Some(mode),
