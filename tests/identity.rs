@@ -144,3 +144,29 @@ fn a_user_who_does_not_exist_never_means_the_caller() {
         assert_eq!((run.code(), run.stdout()), (125, String::new()), "{caller:?}: {run:?}");
     }
 }
+
+#[test]
+fn a_root_that_cannot_become_nobody_runs_what_a_user_can() {
+    // A user namespace that maps one user, as `unshare -r` and build sandboxes make it.
+    if !support::has_program("unshare") {
+        return;
+    }
+    for caller in callers() {
+        let workspace = Workspace::new(caller);
+        let binary = support::binary().to_str().unwrap();
+        for level in support::LEVELS {
+            // No cgroup is that user's.
+            let options = ["run", "-q", "-l", level, "--enforcement", "cgroup=best-effort"];
+            let script = "id -u; grep CapEff /proc/self/status; echo mine > made; cat made";
+            let words = [&["-r", binary][..], &options, &["--", "sh", "-c", script]].concat();
+            let run = workspace.call(std::path::Path::new("/usr/bin/unshare"), words).finish();
+            let said = run.success();
+            assert!(
+                said.starts_with("0\n") && said.ends_with("mine"),
+                "{caller:?} {level}: {run:?}"
+            );
+            let emptied = said.contains("CapEff:\t0000000000000000");
+            assert_eq!(emptied, level != "basic", "{caller:?} {level}: {run:?}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Who the command runs as: ids, groups and capabilities.
 
 use super::build::Builder;
-use super::facts::{Cause, HostFacts};
+use super::facts::{Cause, HostFacts, NOBODY};
 use super::step::{IdMap, Ids, Step};
 use super::{ExpectedCapabilities, Status};
 use crate::profile::model::IdOrName;
@@ -14,16 +14,14 @@ pub(super) const CAP_SETPCAP: u8 = 8;
 pub(super) const CAP_SYS_ADMIN: u8 = 21;
 pub(super) const CAP_SYS_NICE: u8 = 23;
 
-/// The user and group that own nothing, by Linux convention (`nobody`, overflow ids).
-const NOBODY: u32 = 65_534;
-
 /// How many supplementary groups a policy can ask for: the process that has them reads them back
 /// into a place of this size.
 const MOST_GROUPS: usize = 64;
 
 /// Whether the caller can run a command as another user without a user namespace.
 pub(super) fn can_switch_user(facts: &HostFacts) -> bool {
-    facts.caller.has(CAP_SETUID) && facts.caller.has(CAP_SETGID)
+    let caller = &facts.caller;
+    caller.has(CAP_SETUID) && caller.has(CAP_SETGID) && !caller.confined
 }
 
 pub(super) fn plan(builder: &mut Builder<'_>) {

@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::child::ops::IdMaps;
 use super::fault;
+use crate::plan::facts::NOBODY;
 use crate::plan::step::{IdMap, OwnerMap};
 use crate::sys::clone::{clone_and_run, flags};
 use crate::sys::exec::close_all_but;
@@ -22,6 +23,34 @@ pub(super) struct MapError {
 /// the waiting for each other. To keep `setgroups(2)` takes a privilege outside.
 pub(super) fn is_written_inside(map: &IdMap) -> bool {
     !map.keep_setgroups
+}
+
+/// Whether this process's user namespace keeps it from becoming nobody: it doesn't map that user or
+/// group, or forbids `setgroups(2)`. That can't be found out by trying, from which there is no return.
+pub(super) fn confines() -> bool {
+    // What can't be read is taken for what is usual.
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/self/{file}")).ok();
+    let Some(users) = read("uid_map") else { return false };
+    // The host's own maps all there are, and forbids nothing.
+    if users.split_whitespace().eq(["0", "0", "4294967295"]) {
+        return false;
+    }
+    !maps(&users, NOBODY)
+        || read("gid_map").is_some_and(|groups| !maps(&groups, NOBODY))
+        || read("setgroups").is_some_and(|answer| answer.trim() == "deny")
+}
+
+/// Whether a map has this id inside (`user_namespaces(7)`).
+fn maps(text: &str, id: u32) -> bool {
+    text.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        match (numbers.next(), numbers.next(), numbers.next()) {
+            (Some(Ok(inside)), Some(Ok(_)), Some(Ok(count))) => {
+                id.checked_sub(inside).is_some_and(|offset| offset < count)
+            }
+            _ => false,
+        }
+    })
 }
 
 /// What is written to `uid_map` and `gid_map`.
@@ -84,4 +113,16 @@ fn clone_waiting(wait: &OwnedFd) -> Result<i32, rustix::io::Errno> {
         }
     })?;
     Ok(cloned.pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::maps;
+
+    #[test]
+    fn an_id_is_mapped_by_the_range_that_it_is_in() {
+        let text = "         0       1000          1\n         1     100000      65536\n";
+        assert!([0, 1, 65_534, 65_536].iter().all(|id| maps(text, *id)));
+        assert!(!maps(text, 65_537) && !maps("0 1000 1\n", 65_534) && !maps("nonsense\n", 0));
+    }
 }

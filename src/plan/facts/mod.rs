@@ -130,6 +130,9 @@ impl HostFacts {
     }
 }
 
+/// The user and group that own nothing, by Linux convention (`nobody`, overflow ids).
+pub const NOBODY: u32 = 65_534;
+
 /// Who starts the sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
@@ -141,6 +144,10 @@ pub struct Caller {
     pub groups: Vec<u32>,
     /// Effective capabilities, as a bit mask by number.
     pub capabilities: u64,
+    /// Whether its user namespace, which a container or `unshare -r` may have made, keeps it from
+    /// becoming nobody whatever its capabilities: it doesn't map that user, or forbids
+    /// `setgroups(2)`. Looked up only for a caller that has `CAP_SETUID`.
+    pub confined: bool,
     /// Capability bounding set; looked at only when everything is tried.
     pub bounding: u64,
     /// Processes of the user that the command will be; counted only where a limit has to be laid

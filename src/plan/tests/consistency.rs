@@ -298,7 +298,7 @@ fn privileges(host: &HostFacts, plan: &Plan) -> Result<(), String> {
     };
     ensure(cloned(plan).contains(&Namespace::User), || "a map without a namespace".into())?;
     let own = map.outside.uid == caller.uid && map.outside.gid == caller.gid;
-    let switches = caller.has(CAP_SETUID) && caller.has(CAP_SETGID);
+    let switches = caller.has(CAP_SETUID) && caller.has(CAP_SETGID) && !caller.confined;
     ensure(own || switches, || format!("another's ids mapped: {map:?}"))?;
     ensure(switches || !map.keep_setgroups, || "setgroups kept without CAP_SETGID".into())?;
     for step in &plan.steps {

@@ -79,6 +79,19 @@ fn root_that_asks_for_a_user_namespace_maps_the_other_user_to_itself_and_adopts_
 }
 
 #[test]
+fn a_root_that_cannot_become_nobody_does_as_a_user_does() {
+    // As in `unshare -r`, and in build sandboxes that map one user.
+    let mut host = hosts::root();
+    host.caller.confined = true;
+    let plan = planned(&policy(Level::Containerized, ""), &host);
+    let me = ids(0, 0);
+    assert_eq!(map(&plan), Some(IdMap { inside: me, outside: me, keep_setgroups: false }));
+    assert!(!plan.steps.iter().any(|step| matches!(step, Step::SetGroups(_))));
+    assert_eq!(status(&plan, Layer::User), Status::Enforced);
+    assert_eq!(plan.effective(), Some(Level::Containerized));
+}
+
+#[test]
 fn asking_for_the_own_user_is_told_as_off() {
     let plan = planned(&policy(Level::UserBased, r#""user": {"uid": 0}"#), &hosts::root());
     assert_eq!(status(&plan, Layer::User), Status::Off);

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 
 use rustix::io::Errno;
 
-use super::cgroup;
+use super::{cgroup, idmap};
 use crate::plan::facts::cgroup::{CgroupFacts, Controller};
-use crate::plan::facts::{Caller, Cause, HostFacts, LandlockFacts, Resource, Support};
+use crate::plan::facts::{Caller, Cause, HostFacts, LandlockFacts, NOBODY, Resource, Support};
 use crate::plan::landlock::access;
 use crate::policy::Policy;
 use crate::policy::arch::Arch;
@@ -76,11 +76,11 @@ fn count_processes(policy: &Policy, facts: &HostFacts) -> Option<u64> {
     if !limited || cgroup || namespaces {
         return None;
     }
-    let uid = match (&policy.identity.uid, facts.caller.has(7)) {
+    let uid = match (&policy.identity.uid, facts.caller.has(7) && !facts.caller.confined) {
         (Some(IdOrName::Id(uid)), _) => *uid,
         (Some(IdOrName::Name(name)), _) => facts.accounts.users.get(name)?.0,
         // CAP_SETUID (7): the planner's choice is nobody.
-        (None, true) if policy.enforcement.wants(Layer::User) => 65_534,
+        (None, true) if policy.enforcement.wants(Layer::User) => NOBODY,
         (None, _) => facts.caller.uid,
     };
     Some(processes_of(uid))
@@ -98,6 +98,7 @@ fn caller(effort: Effort) -> Caller {
         gid: getgid().as_raw(),
         groups,
         capabilities,
+        confined: capabilities >> 7 & 1 == 1 && idmap::confines(),
         bounding: if effort == Effort::Try { bounding_set() } else { 0 },
         processes: None,
         niceness: None,
