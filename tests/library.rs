@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+mod support;
+
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -242,4 +244,9 @@ fn what_is_shared_between_threads_can_be() {
     shared::<Error>();
     sent::<ringfence::Command>();
     sent::<ringfence::Child>();
+}
+
+#[test]
+fn all_of_this_holds_for_an_unprivileged_user() {
+    support::again_as_user("all_of_this_holds_for_an_unprivileged_user");
 }

@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+mod support;
+
 use std::os::unix::fs::FileExt;
 
 use ringfence::{Error, Memory, Profile, Sandbox};
@@ -83,4 +85,9 @@ fn it_cant_be_executed() {
 #[test]
 fn more_than_there_can_be_is_an_error() {
     assert!(matches!(Memory::new(u64::MAX), Err(Error::Io { .. })));
+}
+
+#[test]
+fn all_of_this_holds_for_an_unprivileged_user() {
+    support::again_as_user("all_of_this_holds_for_an_unprivileged_user");
 }

@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+mod support;
+
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -320,4 +322,22 @@ fn cpu_of(child: &ringfence::Child) -> u64 {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     pids.filter(|pid| own.is_some() && namespace(pid) == own).filter_map(ticks).sum()
+}
+
+/// A shell waits in `vfork(2)` for its child to execute; stopped before that, the child kept the shell
+/// from ever being told as stopped.
+#[test]
+fn a_command_that_starts_programs_all_the_time_can_be_stopped() {
+    let sandbox = Sandbox::new(&Profile::new(Level::Basic)).unwrap();
+    let mut child = ready(&sandbox, "READY; while :; do /bin/true; done");
+    for _ in 0..100 {
+        child.stop().unwrap();
+        assert_eq!(child.state().unwrap(), State::Stopped { signal: 19 });
+        child.resume().unwrap();
+    }
+}
+
+#[test]
+fn all_of_this_holds_for_an_unprivileged_user() {
+    support::again_as_user("all_of_this_holds_for_an_unprivileged_user");
 }

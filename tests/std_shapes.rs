@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+mod support;
+
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -197,4 +199,9 @@ fn what_can_be_shared_between_threads_there_can_be_here() {
     shared::<Profile>();
     shared::<Memory>();
     shared::<Error>();
+}
+
+#[test]
+fn all_of_this_holds_for_an_unprivileged_user() {
+    support::again_as_user("all_of_this_holds_for_an_unprivileged_user");
 }

@@ -129,3 +129,8 @@ fn the_processor_time_of_a_tree_is_limited_while_a_child_is_awaited() {
         "{outcome:?}"
     );
 }
+
+#[test]
+fn all_of_this_holds_for_an_unprivileged_user() {
+    support::again_as_user("all_of_this_holds_for_an_unprivileged_user");
+}

@@ -20,7 +20,10 @@ pub(super) use capture::Captured;
 pub use capture::Output;
 
 /// How long a tree may take to stop or to go on before it is asked once more.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a process that was stopped between `vfork(2)` and exec may go on, so that it gets there.
+const TO_EXEC: Duration = Duration::from_millis(10);
 
 /// A command that was started in a [`Sandbox`](crate::Sandbox), shaped as [`std::process::Child`].
 ///
@@ -226,8 +229,9 @@ impl Child {
     }
 
     /// Stops every process of the tree (`SIGSTOP`), until [`Child::resume`]. The time limit goes on.
-    /// Returns when the command has stopped. Without a pid namespace, processes that have left the
-    /// command's process group aren't stopped.
+    /// Returns when the command has stopped; one that was just starting a program may get a `SIGCONT`
+    /// before. Without a pid namespace, processes that have left the command's process group aren't
+    /// stopped.
     ///
     /// # Errors
     /// [`Error::Ended`]: it has ended already, or meanwhile. [`Error::Launch`]: as of
@@ -271,6 +275,14 @@ impl Child {
             }
             // Without a pid namespace, a command can stop its own init.
             self.running.wake_init();
+            if stop {
+                // A process can't stop while it waits for a child that was stopped between vfork(2)
+                // and exec.
+                self.running.stop(false)?;
+                if self.turn(&mut [], Some(TO_EXEC))?.is_some() {
+                    return Err(Error::Ended);
+                }
+            }
         }
     }
 

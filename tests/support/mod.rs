@@ -307,6 +307,25 @@ impl Ringfence {
     }
 }
 
+/// Runs the other tests of this program once more, as an unprivileged user: for those that use the
+/// library in their own process. `except` is the name of the test that calls this.
+#[track_caller]
+pub fn again_as_user(except: &str) {
+    if !rustix::process::geteuid().is_root() {
+        return skip("root", "all of these tests are run by an unprivileged user");
+    }
+    let workspace = Workspace::new(Caller::User);
+    let copy = workspace.path().join("again");
+    copy_program(&std::env::current_exe().unwrap(), &copy);
+    let output = workspace.call(&copy, ["--skip", except]).command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    for line in said.lines().filter(|line| line.starts_with("SKIP")) {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+    let passed = String::from_utf8_lossy(&output.stdout).contains("test result: ok. ");
+    assert!(output.status.success() && passed, "{output:#?}");
+}
+
 /// An exit status as a shell has it.
 pub fn code(status: std::process::ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap())

@@ -1,7 +1,7 @@
 //! Whether anything of a run is still there: processes, cgroups.
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to end killed processes on a loaded machine.
@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub fn mark() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    LazyLock::force(&OTHERS);
+    OTHERS.get_or_init(|| cgroups("ringfence-"));
     // With an end of its own, as the first would be a part of the tenth.
     format!("mark-{}-{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -63,15 +63,15 @@ pub fn nothing_stays(mark: &str) {
     }
 }
 
-/// What was there before these tests: killed launchers leave cgroups, possibly where no later one
+/// What was there before the first mark: killed launchers leave cgroups, possibly where no later one
 /// looks, and process ids come again.
-static OTHERS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| cgroups("ringfence-"));
+static OTHERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
 
 /// The cgroups made by the launcher with this process id, anywhere in the hierarchies.
 pub fn cgroups_of(launcher: u32) -> Vec<PathBuf> {
-    LazyLock::force(&OTHERS);
+    let others = OTHERS.get().map_or(&[][..], Vec::as_slice);
     let mut found = cgroups(&format!("ringfence-{launcher}-"));
-    found.retain(|directory| !OTHERS.contains(directory));
+    found.retain(|directory| !others.contains(directory));
     found
 }
 
