@@ -259,8 +259,8 @@ impl Child {
         if self.running.stopped().is_some() == stop {
             return Ok(());
         }
-        let stops = self.running.stops();
         loop {
+            let stops = self.running.stops();
             self.running.stop(stop)?;
             let deadline = Instant::now() + ASK_AGAIN;
             while Instant::now() < deadline {
@@ -275,7 +275,8 @@ impl Child {
             }
             // Without a pid namespace, a command can stop its own init.
             self.running.wake_init();
-            if stop {
+            // Where it has stopped, only the news of it is late.
+            if stop && !self.running.is_seen_stopped() {
                 // A process can't stop while it waits for a child that was stopped between vfork(2)
                 // and exec.
                 self.running.stop(false)?;

@@ -288,6 +288,12 @@ impl Running {
         self.told.stopped
     }
 
+    /// Whether the kernel says so now, of which init may not have told yet (`proc_pid_stat(5)`).
+    pub(crate) fn is_seen_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.target));
+        stat.is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')))
+    }
+
     /// How often the command was stopped so far.
     pub(crate) fn stops(&self) -> u32 {
         self.told.stops
