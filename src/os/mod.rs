@@ -8,10 +8,10 @@ pub mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
     CallersTerminal, CommandLine, Ended, FORWARDED_NAMES, Manner, Other, Running, Signals,
-    Unopened, append_to, clocks, copy_inherited, die_of, duplicate_descriptor, facts, home_of,
-    is_closed, is_reference, is_root, is_setuid, limits_in_force, memory_of_length, open_by_steps,
-    prepare, reaches_files, release_streams, seal_memory, set_nonblocking, spawn, surroundings,
-    sweep, user_id, wait,
+    Unopened, append_to, begin, clocks, copy_inherited, die_of, duplicate_descriptor, facts,
+    home_of, is_closed, is_reference, is_root, is_setuid, limits_in_force, memory_of_length,
+    open_by_steps, prepare, reaches_files, release_streams, seal_memory, set_nonblocking, spawn,
+    surroundings, sweep, user_id, wait,
 };
 
 #[cfg(all(target_os = "linux", any(test, fuzzing)))]

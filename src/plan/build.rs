@@ -58,7 +58,8 @@ impl<'a> Builder<'a> {
         Self {
             policy,
             facts,
-            steps: Vec::new(),
+            // About as many as a view of files takes.
+            steps: Vec::with_capacity(128),
             expected: Expected::default(),
             notes: policy.notes.clone(),
             private: Vec::new(),

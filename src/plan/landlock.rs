@@ -7,7 +7,7 @@ use super::build::Builder;
 use super::facts::Cause;
 use super::step::{LandlockPath, LandlockRules, Step};
 use crate::policy::Landlock;
-use crate::policy::filesystem::{Mount, MountKind, Root};
+use crate::policy::filesystem::{Mount, MountKind, Root, below};
 use crate::profile::vocabulary::{Access, LandlockScope, Layer, NetworkMode};
 
 /// Access rights, from `<linux/landlock.h>`.
@@ -169,7 +169,7 @@ fn narrower_below(builder: &Builder<'_>) -> Vec<Cause> {
         let access = rights_of(mount)?;
         mounts.iter().find(|above| {
             let changes = rights_of(above).is_some_and(|wide| wide & !access & RESTRICTABLE != 0);
-            changes && above.target != mount.target && mount.target.starts_with(&above.target)
+            changes && above.target != mount.target && below(&mount.target, &above.target).is_some()
         })
     };
     let binds = mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Bind { .. }));

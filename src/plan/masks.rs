@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::build::Builder;
 use super::step::Step;
-use crate::policy::filesystem::{Mount, MountKind};
+use crate::policy::filesystem::{Mount, MountKind, below};
 use crate::profile::vocabulary::Layer;
 
 /// Parts of a fresh `/proc` that speak of, or to, the whole kernel: read-only.
@@ -55,14 +55,14 @@ pub(super) fn keep_from_root(builder: &mut Builder<'_>, tree: bool) {
 
 /// Where in the sandbox a path of the host, or of a fresh `/proc`, may be seen.
 fn places_of(builder: &Builder<'_>, tree: bool, path: &Path) -> BTreeSet<PathBuf> {
-    let below = |mount: &Mount| {
+    let place = |mount: &Mount| {
         let source = match &mount.kind {
             MountKind::Bind { source, .. } => source,
             MountKind::Proc => Path::new("/proc"),
             MountKind::Tmpfs { .. } | MountKind::Dev => return None,
         };
-        path.strip_prefix(source).ok().map(|rest| mount.target.join(rest))
+        below(path, source).map(|rest| mount.target.join(rest))
     };
     let root = tree.then(|| path.to_owned());
-    root.into_iter().chain(builder.policy.filesystem.mounts.iter().filter_map(below)).collect()
+    root.into_iter().chain(builder.policy.filesystem.mounts.iter().filter_map(place)).collect()
 }

@@ -1,5 +1,7 @@
 //! What is visible of the file system: absolute, normalized paths, parents before children.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Policy;
@@ -91,6 +93,22 @@ impl Policy {
     }
 }
 
+/// What is left of `path` below `base`, nothing if they are the same; `None` if it isn't there.
+///
+/// Both have to be absolute and normalized. Then bytes tell as much as [`Path::strip_prefix`] finds
+/// out part by part, which a launch would do some hundred times.
+#[must_use]
+pub(crate) fn below<'p>(path: &'p Path, base: &Path) -> Option<&'p Path> {
+    let (bytes, base) = (path.as_os_str().as_bytes(), base.as_os_str().as_bytes());
+    let rest = match (bytes.strip_prefix(base)?, base) {
+        (rest, b"/") => rest,
+        ([], _) => &[],
+        ([b'/', rest @ ..], _) => rest,
+        _ => return None,
+    };
+    Some(Path::new(OsStr::from_bytes(rest)))
+}
+
 /// A directory of a writable bind that must stay where it is: see [`Filesystem::pins`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pin {
@@ -117,10 +135,10 @@ impl Filesystem {
         let fixed = self.mounts.iter().filter(fixed).map(|mount| &mount.target);
         let between = fixed.chain(&self.hide).flat_map(|path| path.ancestors().skip(1));
         let mut pins: Vec<_> = between
-            .filter(|path| *path != writable.target && path.starts_with(&writable.target))
+            .filter(|path| *path != writable.target && below(path, &writable.target).is_some())
             .filter(|path| self.mount_above(path) == Some(writable))
             .filter_map(|path| {
-                let rest = path.strip_prefix(&writable.target).ok()?;
+                let rest = below(path, &writable.target)?;
                 Some(Pin { target: path.to_owned(), source: source.join(rest) })
             })
             .collect();
@@ -132,8 +150,9 @@ impl Filesystem {
     /// The outermost untrusted tree that a path of the host is in: links below it aren't followed.
     #[must_use]
     pub fn untrusted_above(&self, path: &Path) -> Option<&Path> {
-        let above = self.untrusted.iter().filter(|tree| path != *tree && path.starts_with(tree));
-        above.min_by_key(|tree| tree.components().count()).map(PathBuf::as_path)
+        let above = |tree: &&PathBuf| path != tree.as_path() && below(path, tree).is_some();
+        let above = self.untrusted.iter().filter(above);
+        above.min_by_key(|tree| tree.as_os_str().len()).map(PathBuf::as_path)
     }
 
     /// What of the host a path inside the sandbox shows, where the root is `root`; `None`: nothing
@@ -141,7 +160,7 @@ impl Filesystem {
     fn on_host(&self, path: &Path, root: &Root) -> Option<PathBuf> {
         match self.mount_above(path) {
             Some(Mount { target, kind: MountKind::Bind { source, .. }, .. }) => {
-                let rest = path.strip_prefix(target).ok()?;
+                let rest = below(path, target)?;
                 Some(if rest.as_os_str().is_empty() { source.clone() } else { source.join(rest) })
             }
             Some(_) => None,
@@ -158,7 +177,29 @@ impl Filesystem {
     pub fn mount_above(&self, path: &Path) -> Option<&Mount> {
         self.mounts
             .iter()
-            .filter(|mount| path.starts_with(&mount.target))
-            .max_by_key(|mount| mount.target.components().count())
+            .filter(|mount| below(path, &mount.target).is_some())
+            .max_by_key(|mount| mount.target.as_os_str().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_below_is_what_path_says() {
+        let paths = ["/", "/a", "/ab", "/a/b", "/a/b/c", "/b", "/a/bc"].map(Path::new);
+        for path in paths {
+            for base in paths {
+                let wanted = path.strip_prefix(base).ok();
+                assert_eq!(
+                    below(path, base),
+                    wanted,
+                    "{} below {}",
+                    path.display(),
+                    base.display()
+                );
+            }
+        }
     }
 }

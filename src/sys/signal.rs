@@ -53,14 +53,24 @@ pub(crate) fn reset_dispositions() -> Result<(), Errno> {
 
 /// Gives one signal its default disposition.
 pub(crate) fn reset_disposition(signal: i32) -> Result<(), Errno> {
-    /// `struct sigaction` of the kernel: all zero is `SIG_DFL`, no flags, an empty mask.
-    const DEFAULT: [u64; 4] = [0; 4];
-    // SAFETY: the kernel reads a struct of at most 32 bytes; `SIG_DFL` runs no code.
+    set_disposition(signal, libc::SIG_DFL)
+}
+
+/// Has one signal ignored.
+pub(crate) fn ignore(signal: i32) -> Result<(), Errno> {
+    set_disposition(signal, libc::SIG_IGN)
+}
+
+/// `handler` is none that runs code: [`libc::SIG_DFL`] or [`libc::SIG_IGN`].
+fn set_disposition(signal: i32, handler: libc::sighandler_t) -> Result<(), Errno> {
+    // `struct sigaction` of the kernel: the handler, no flags, an empty mask.
+    let action = [handler, 0, 0, 0];
+    // SAFETY: the kernel reads a struct of at most 32 bytes; the handler runs no code.
     let returned = unsafe {
         libc::syscall(
             libc::SYS_rt_sigaction,
             signal,
-            DEFAULT.as_ptr(),
+            action.as_ptr(),
             std::ptr::null_mut::<u64>(),
             size_of::<u64>(),
         )

@@ -7,6 +7,28 @@ use rustix::io::Errno;
 
 use crate::sys::signal::{SignalSet, kill, reset_disposition, set_mask};
 
+/// Makes sure of what a program may take for granted: standard streams that are closed become
+/// `/dev/null`, so that no file that is opened gets their numbers; writing to a pipe that nobody
+/// reads is an error like others, and no reason to die.
+///
+/// # Errors
+/// There is no `/dev/null`.
+pub(crate) fn begin() -> std::io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::fs::{Mode, OFlags};
+    let (input, output, error) =
+        (rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr());
+    let mut streams = [&input, &output, &error].map(|file| PollFd::new(file, PollFlags::empty()));
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::io::retry_on_intr(|| poll(&mut streams, Some(&now)))?;
+    for _ in streams.iter().filter(|stream| stream.revents().contains(PollFlags::NVAL)) {
+        // The lowest number that is free is that of the first stream that is closed.
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())?;
+        let _ = std::os::fd::IntoRawFd::into_raw_fd(null);
+    }
+    Ok(crate::sys::signal::ignore(libc::SIGPIPE)?)
+}
+
 /// The real user id.
 pub(crate) fn user_id() -> u32 {
     rustix::process::getuid().as_raw()

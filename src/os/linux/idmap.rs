@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rustix::fs::{Mode, OFlags};
 
 use super::child::ops::IdMaps;
-use super::fault;
+use super::{fault, files};
 use crate::plan::facts::NOBODY;
 use crate::plan::step::{IdMap, OwnerMap};
 use crate::sys::clone::{clone_and_run, flags};
@@ -29,7 +29,7 @@ pub(super) fn is_written_inside(map: &IdMap) -> bool {
 /// group, or forbids `setgroups(2)`. That can't be found out by trying, from which there is no return.
 pub(super) fn confines() -> bool {
     // What can't be read is taken for what is usual.
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/self/{file}")).ok();
+    let read = |file: &str| files::read_text(format!("/proc/self/{file}")).ok();
     let Some(users) = read("uid_map") else { return false };
     // The host's own maps all there are, and forbids nothing.
     if users.split_whitespace().eq(["0", "0", "4294967295"]) {

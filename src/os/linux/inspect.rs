@@ -5,13 +5,12 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 
 use super::child::hard_limit;
 use super::explain::{outside, unconfirmed, unreadable};
-use super::fault;
 use super::mountinfo;
 use super::running::Running;
+use super::{fault, files};
 use crate::error::LaunchError;
 use crate::plan::facts::Resource;
 use crate::plan::step::{NewRoot, Step};
@@ -46,7 +45,7 @@ impl Process {
     }
 
     fn read(&self, file: &str, layer: Layer) -> Result<String, LaunchError> {
-        self.bytes(file, layer).map(|text| String::from_utf8_lossy(&text).into_owned())
+        self.bytes(file, layer).map(files::text)
     }
 
     fn bytes(&self, file: &str, layer: Layer) -> Result<Vec<u8>, LaunchError> {
@@ -55,15 +54,7 @@ impl Process {
         fault::point().map_err(fail)?;
         let opened =
             rustix::fs::openat(&self.directory, file, flags, Mode::empty()).map_err(fail)?;
-        let mut text = Vec::with_capacity(4096);
-        loop {
-            match rustix::io::read(&opened, rustix::buffer::spare_capacity(&mut text)) {
-                Ok(0) => return Ok(text),
-                Ok(_) => text.reserve(4096),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(fail(errno)),
-            }
-        }
+        files::read_open(&opened).map_err(fail)
     }
 
     fn namespace(&self, namespace: Namespace) -> Result<Vec<u8>, LaunchError> {

@@ -8,6 +8,7 @@ mod contradiction;
 mod explain;
 mod facts;
 mod fault;
+mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod guard;
@@ -27,8 +28,8 @@ mod tree;
 mod trusted;
 
 pub(crate) use caller::{
-    append_to, clocks, copy_inherited, die_of, duplicate_descriptor, is_closed, is_reference,
-    is_root, is_setuid, reaches_files, release_streams, set_nonblocking, user_id,
+    append_to, begin, clocks, copy_inherited, die_of, duplicate_descriptor, is_closed,
+    is_reference, is_root, is_setuid, reaches_files, release_streams, set_nonblocking, user_id,
 };
 pub use facts::Effort;
 pub(crate) use facts::accounts::home_of;

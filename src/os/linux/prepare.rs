@@ -95,7 +95,7 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
         }
         None => (None, None),
     };
-    let mut init = Vec::new();
+    let mut init = Vec::with_capacity(plan.steps.len());
     let mut target = Vec::new();
     let mut origins = [Vec::new(), Vec::new()];
     let mut cgroup = None;

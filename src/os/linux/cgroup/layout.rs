@@ -1,9 +1,9 @@
 //! Which cgroup hierarchies there are, and where in each this process is.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::files;
 use super::super::mountinfo::unescaped;
 use super::Roots;
 use crate::plan::facts::cgroup::{CgroupLayout, Controller, Missing, Parent};
@@ -26,19 +26,11 @@ pub struct Hierarchy {
     pub own: Result<Parent, Missing>,
 }
 
-/// More than most hosts have to say of their mounts.
-const ROOM: usize = 8 * 1024;
-
 impl Layout {
     /// Reads what [`Layout::detect`] needs.
     pub fn read(roots: &Roots) -> io::Result<Self> {
         // Paths that aren't UTF-8 become names that don't exist: missing, never another cgroup.
-        let text = |name: &str| -> io::Result<String> {
-            // In one piece: such files have no size that could be asked for.
-            let mut bytes = Vec::with_capacity(ROOM);
-            File::open(roots.proc.join("self").join(name))?.read_to_end(&mut bytes)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
+        let text = |name: &str| files::read_text(roots.proc.join("self").join(name));
         Ok(Self::detect(&text("cgroup")?, &text("mountinfo")?))
     }
 
@@ -120,8 +112,11 @@ struct Mount {
 
 impl Mount {
     fn parse(line: &str) -> Option<Self> {
-        // The optional fields before " - " vary in number; the three after it don't.
-        let (before, after) = line.split_once(" - ")?;
+        // The optional fields before " - " vary in number; the three after it don't. Most lines are
+        // of other file systems, and a launch passes by them all.
+        let mark = b" - cgroup";
+        let at = line.as_bytes().windows(mark.len()).position(|bytes| bytes == mark)?;
+        let (before, after) = (&line[..at], &line[at + " - ".len()..]);
         let mut before = before.split(' ').skip(3);
         let (root, mount_point, options) = (before.next()?, before.next()?, before.next()?);
         let mut after = after.split(' ');

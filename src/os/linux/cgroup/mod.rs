@@ -35,7 +35,7 @@ pub use setting::LimitInForce;
 pub use statistics::Statistics;
 pub use sweep::sweep;
 
-use crate::os::linux::fault;
+use crate::os::linux::{fault, files};
 use crate::plan::facts::cgroup::Controller;
 use delegation::Delegation;
 use directory::Directory;
@@ -124,8 +124,7 @@ impl Cgroup {
 
     /// Whether a process is in every part, by `/proc/PID/cgroup`.
     pub fn contains(&self, pid: u32) -> io::Result<bool> {
-        let bytes = std::fs::read(self.proc.join(pid.to_string()).join("cgroup"))?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = files::read_text(self.proc.join(pid.to_string()).join("cgroup"))?;
         Ok(self.members.iter().all(|member| member.is_named_in(&text)))
     }
 

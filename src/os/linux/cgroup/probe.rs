@@ -1,5 +1,6 @@
 //! Facts about control groups.
 
+use super::super::files;
 use super::directory::{Directory, fact};
 use super::layout::Layout;
 use super::place::{self, may_make_children, may_write};
@@ -131,8 +132,7 @@ impl Probe<'_> {
 
     fn host_has_no_swap(&self) -> bool {
         // The first line is a heading.
-        std::fs::read_to_string(self.roots.proc.join("swaps"))
-            .is_ok_and(|text| text.lines().count() <= 1)
+        files::read_text(self.roots.proc.join("swaps")).is_ok_and(|text| text.lines().count() <= 1)
     }
 
     /// Version 2 has `cgroup.kill` (5.14) or at least `cgroup.freeze` (5.2) in every cgroup.

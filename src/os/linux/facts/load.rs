@@ -1,9 +1,11 @@
 //! What the processors do.
 
+use super::super::files;
+
 /// Whether one has nothing to do: where none has, what is done beside something else only adds to
 /// what waits in line.
 pub(in super::super) fn processor_is_idle() -> bool {
-    let runnable = std::fs::read_to_string("/proc/loadavg").ok().and_then(|text| runnable(&text));
+    let runnable = files::read_text("/proc/loadavg").ok().and_then(|text| runnable(&text));
     let processors = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count());
     runnable.is_some_and(|runnable| runnable < processors)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use super::super::mountinfo;
+use super::super::{files, mountinfo};
 use super::Effort;
 use crate::plan::facts::{Errno, PathFact};
 use crate::policy::Policy;
@@ -85,7 +85,7 @@ fn look(path: &Path) -> PathFact {
 
 /// Every mount point that this process sees (`proc_pid_mountinfo(5)`).
 pub(super) fn mount_points() -> Vec<PathBuf> {
-    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let text = files::read("/proc/self/mountinfo").unwrap_or_default();
     mountinfo::mounts(&text).map(|mount| mount.point).collect()
 }
 
