@@ -1,7 +1,12 @@
-/* The least that a launch of the layers in benches/launch.rs takes: the same kernel calls as
+/* The least that a launch of the layers in this benchmark takes: the same kernel calls as
  * ringfence's, in one static program that reads no profile, plans nothing and checks little.
- * No cgroup is made. Usage: floor [-b] DIRECTORY PROGRAM; -b makes the network namespace beside
- * the mounts, as ringfence does. */
+ *
+ * floor [-b] [-s] [-g CGROUP] DIRECTORY PROGRAM
+ *
+ * -b  makes the network namespace beside the mounts, as ringfence does where a processor is idle
+ * -s  launches once for each byte on its input, and writes the nanoseconds that each took as 8
+ *     bytes: what is left of a launch without the exec of a launcher
+ * -g  makes a cgroup below CGROUP, of either version, limits its processes, and removes it */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +35,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MUST(call) must((long)(call), #call)
@@ -41,8 +47,8 @@ static long must(long returned, const char *call) {
     return returned;
 }
 
-static int root, mask, spare, beside, maker, privileged, channel[2], told[2];
-static const char *directory, *program, *inside;
+static int root, mask, spare, beside, maker, privileged, channel[2], told[2], join = -1;
+static const char *directory, *program, *inside, *parent;
 static char *stack, users[64], groups[64];
 extern char **environ;
 
@@ -287,6 +293,7 @@ static void init(void) {
     }
     if (beside) maker = MUST(clone(make_network, stack + 65536, CLONE_VM | SIGCHLD, 0));
     MUST(setsid());
+    if (join >= 0) MUST(write(join, "0", 1));
     MUST(unshare(CLONE_NEWCGROUP));
     mounts();
     MUST(sethostname("sandbox", 7));
@@ -304,35 +311,52 @@ static void init(void) {
     _exit(0);
 }
 
-int main(int count, char **words) {
-    beside = count > 1 && !strcmp(words[1], "-b");
-    if (count - beside != 3) return 125;
-    directory = words[1 + beside];
-    program = words[2 + beside];
-    inside = directory + 1;
-    privileged = geteuid() == 0;
-    snprintf(users, sizeof users, "%u %u 1", getuid(), getuid());
-    snprintf(groups, sizeof groups, "%u %u 1", getgid(), getgid());
-    stack = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static int under(int at, const char *name, int flags) {
+    return MUST(openat(at, name, flags | O_CLOEXEC));
+}
+
+/* A cgroup for one run; returns its parent. Version 2 is the one that has cgroup.controllers. */
+static int make_cgroup(const char *name, int *own, int *second) {
+    int above = under(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
+    *second = faccessat(above, "cgroup.controllers", F_OK, 0) == 0;
+    MUST(mkdirat(above, name, 0755));
+    *own = under(above, name, O_RDONLY | O_DIRECTORY);
+    int limit = openat(*own, "pids.max", O_RDWR | O_CLOEXEC);
+    if (limit >= 0) {
+        char text[32];
+        MUST(write(limit, "4097", 4));
+        MUST(pread(limit, text, sizeof text, 0));
+        close(limit);
+    }
+    if (!*second) join = under(*own, "tasks", O_WRONLY);
+    return above;
+}
+
+static int launch(void) {
+    char name[32];
+    int above = -1, own = -1, second = 0;
+    snprintf(name, sizeof name, "floor-%d", getpid());
+    if (parent) above = make_cgroup(name, &own, &second);
     MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel));
     MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, told));
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, 0);
     struct clone_args arguments = {
         .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS
-            | (beside ? 0 : CLONE_NEWNET) | (privileged ? 0 : CLONE_NEWUSER),
+            | (beside ? 0 : CLONE_NEWNET) | (privileged ? 0 : CLONE_NEWUSER)
+            | (second ? CLONE_INTO_CGROUP : 0),
         .exit_signal = SIGCHLD,
+        .cgroup = second ? own : 0,
     };
     pid_t child = MUST(syscall(SYS_clone3, &arguments, sizeof arguments));
     if (child == 0) init();
     close(channel[1]);
     close(told[1]);
+    if (join >= 0) close(join);
+    join = -1;
     int status;
     char word, text[8192], path[64];
     MUST(read(told[0], &word, 1));
-    static const char *files[] = { "status", "limits" };
-    for (int i = 0; i < 2; i++) {
+    static const char *files[] = { "status", "limits", "cgroup" };
+    for (int i = 0; i < (parent ? 3 : 2); i++) {
         snprintf(path, sizeof path, "/proc/%d/%s", child, files[i]);
         int file = MUST(open(path, O_RDONLY | O_CLOEXEC));
         MUST(read(file, text, sizeof text));
@@ -346,5 +370,44 @@ int main(int count, char **words) {
     MUST(write(told[0], "g", 1));
     MUST(read(channel[0], &status, sizeof status));
     MUST(waitpid(child, 0, 0));
+    close(told[0]);
+    close(channel[0]);
+    if (parent) {
+        close(own);
+        MUST(unlinkat(above, name, AT_REMOVEDIR));
+        close(above);
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+int main(int count, char **words) {
+    int serves = 0;
+    words++, count--;
+    for (; count > 0 && **words == '-'; words++, count--) {
+        if ((*words)[1] == 'b') beside = 1;
+        if ((*words)[1] == 's') serves = 1;
+        if ((*words)[1] == 'g' && count > 1) words++, count--, parent = *words;
+    }
+    if (count != 2) return 125;
+    directory = words[0];
+    program = words[1];
+    inside = directory + 1;
+    privileged = geteuid() == 0;
+    snprintf(users, sizeof users, "%u %u 1", getuid(), getuid());
+    snprintf(groups, sizeof groups, "%u %u 1", getgid(), getgid());
+    stack = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, 0);
+    if (!serves) return launch();
+    char byte;
+    while (read(0, &byte, 1) == 1) {
+        struct timespec before, after;
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        if (launch() != 0) return 1;
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        long long took = (after.tv_sec - before.tv_sec) * 1000000000LL + after.tv_nsec - before.tv_nsec;
+        MUST(write(1, &took, sizeof took));
+    }
+    return 0;
 }
