@@ -150,7 +150,8 @@ impl Filesystem {
     /// The outermost untrusted tree that a path of the host is in: links below it aren't followed.
     #[must_use]
     pub fn untrusted_above(&self, path: &Path) -> Option<&Path> {
-        let above = |tree: &&PathBuf| path != tree.as_path() && below(path, tree).is_some();
+        let above =
+            |tree: &&PathBuf| below(path, tree).is_some_and(|rest| !rest.as_os_str().is_empty());
         let above = self.untrusted.iter().filter(above);
         above.min_by_key(|tree| tree.as_os_str().len()).map(PathBuf::as_path)
     }
