@@ -43,6 +43,11 @@ impl Guard {
     pub(super) fn join(mut self) -> Option<PathBuf> {
         self.0.take().and_then(|thread| thread.join().ok().flatten())
     }
+
+    /// Leaves the thread to itself: the run may never end.
+    pub(super) fn abandon(mut self) {
+        drop(self.0.take());
+    }
 }
 
 impl Drop for Guard {
@@ -81,7 +86,9 @@ impl Watched {
             match rustix::event::poll(&mut events, None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 // Unwatched, the run must not go on.
-                Err(_) => tree.end(),
+                Err(_) => {
+                    tree.end();
+                }
             }
             if !events[1].revents().is_empty() {
                 return self.look();
