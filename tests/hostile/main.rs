@@ -19,6 +19,7 @@ mod files;
 mod input;
 mod kernel;
 mod limits;
+mod many;
 mod network;
 mod processes;
 mod races;
@@ -40,6 +41,7 @@ fn attacks() -> Vec<Attack> {
         kernel::attacks(),
         network::attacks(),
         limits::attacks(),
+        many::attacks(),
         callers::attacks(),
         input::attacks(),
         races::attacks(),
