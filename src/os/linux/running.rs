@@ -12,7 +12,8 @@ use rustix::io::Errno;
 
 use super::budget::Budget;
 use super::cgroup::{Cgroup, Statistics};
-use super::guard::Guard;
+use super::explain::unguarded;
+use super::guard::{Guard, Watched};
 use super::prepare::Context;
 use super::spawn::send_word;
 use super::terminal::{CallersTerminal, Terminal};
@@ -64,6 +65,8 @@ pub(crate) struct Running {
     budget: Option<Budget>,
     /// Whether that was used up.
     out_of_cpu_time: bool,
+    /// The hidden paths of the host, until the command is let go.
+    pub(super) watched: Option<Watched>,
     guard: Option<Guard>,
     ended: bool,
     /// Whether init was reaped.
@@ -148,6 +151,7 @@ impl Running {
             patience: Patience::Endless,
             budget: None,
             out_of_cpu_time: false,
+            watched: None,
             guard: None,
             ended: false,
             reaped: false,
@@ -164,8 +168,10 @@ impl Running {
         let last = limit.and_then(|limit| limit.checked_add(supervision.grace + LENIENCE));
         self.patience = last.map_or(Patience::Endless, Patience::KillAt);
         self.budget = supervision.cpu_time.and_then(|limit| Budget::new(limit, self.started));
-        self.guard = Guard::start(&supervision.guarded, &self.tree)
-            .map_err(|errno| failed("inotify_init1(2)", errno))?;
+        if let Some(watched) = self.watched.take() {
+            let guard = Guard::start(watched, &self.tree).map_err(|error| unguarded(&error))?;
+            self.guard = Some(guard);
+        }
         match &self.exec_channel {
             Some(channel) => send_word(channel),
             None => Ok(()),
@@ -294,11 +300,13 @@ impl Running {
     }
 }
 
-fn failed(call: &'static str, errno: Errno) -> LaunchError {
+const SUPERVISE: &str = "supervise the command";
+
+fn failed(action: &str, call: &'static str, errno: Errno) -> LaunchError {
     LaunchError {
         layer: Layer::ProcessTree,
         kind: LaunchFailure::Setup {
-            action: "supervise the command".into(),
+            action: action.to_owned(),
             call,
             errno: facts::Errno(errno.raw_os_error()),
         },

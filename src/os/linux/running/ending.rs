@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::cgroup::Statistics;
 use super::super::guard::Guard;
 use super::super::tree::KILL_PATIENCE;
-use super::{Patience, Running, failed};
+use super::{Patience, Running, SUPERVISE, failed};
 use crate::error::{LaunchError, LaunchFailure};
 use crate::profile::vocabulary::Layer;
 use crate::sys::wait::{Usage, Wait, reap};
@@ -110,7 +110,7 @@ impl Running {
         match reap(Wait::For(self.tree.pid)) {
             Ok(Some((_, _, usage))) => Ok(usage),
             Ok(None) => Ok(Usage::default()),
-            Err(errno) => Err(failed("wait4(2)", errno)),
+            Err(errno) => Err(failed(SUPERVISE, "wait4(2)", errno)),
         }
     }
 

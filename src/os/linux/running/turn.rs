@@ -11,7 +11,7 @@ use super::super::child::record::Record;
 use super::super::spawn::{Received, receive};
 use super::super::tree::{KILL_PATIENCE, timespec};
 use super::super::{explain, fault};
-use super::{AFTER_XCPU, Happened, Patience, Running, Told, failed};
+use super::{AFTER_XCPU, Happened, Patience, Running, SUPERVISE, Told, failed};
 use crate::error::LaunchError;
 
 impl Running {
@@ -70,7 +70,7 @@ impl Running {
                 others.iter_mut().for_each(|other| other.seen = PollFlags::empty());
                 return Ok(Woken::default());
             }
-            Err(errno) => return Err(failed("poll(2)", errno)),
+            Err(errno) => return Err(failed(SUPERVISE, "poll(2)", errno)),
         }
         for (other, event) in others.iter_mut().zip(&events[count..]) {
             other.seen = event.revents();
