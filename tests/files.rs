@@ -266,29 +266,45 @@ fn started_at_home_nothing_of_it_is_shown() {
 }
 
 #[test]
-fn many_mounts_work_or_are_a_clear_error() {
-    // Row 33.
-    for caller in callers() {
+fn a_hidden_file_that_is_replaced_outside_ends_the_run() {
+    use std::io::{BufRead, BufReader};
+    for (caller, there) in
+        callers().into_iter().flat_map(|caller| [(caller, true), (caller, false)])
+    {
         let workspace = Workspace::new(caller);
-        workspace.write("home/file", "x");
-        let file = workspace.home().join("file");
-        let mounts: Vec<_> = (0..2000)
-            .map(|number| {
-                format!(r#"{{"source": "{}", "target": "/many/{number}"}}"#, file.display())
-            })
-            .collect();
-        let text = format!(
-            r#"{{"version": 1, "extends": "default", "filesystem": {{"mounts": [{}]}}}}"#,
-            mounts.join(",")
-        );
-        let profile = workspace.write("many.json", text);
-        let run = workspace.shell(&["-q", "-p", profile.to_str().unwrap()], "ls /many | wc -l");
-        if run.code() != 125 {
-            assert_eq!(run.success(), "2000", "{caller:?}");
-        } else {
-            assert!(run.stderr().contains("/many/"), "{caller:?}: {}", run.stderr());
+        if there {
+            workspace.write("project/.env", "secret");
         }
+        let new = workspace.write("project/new", "secret");
+        let hidden = workspace.project().join(".env");
+        let script = "cat .env; echo ready; exec sleep 600";
+        let options = ["--hide", hidden.to_str().unwrap()];
+        let mut command = workspace.quietly(&options, &["sh", "-c", script]).command;
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n", "{caller:?}");
+        std::fs::rename(&new, &hidden).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(crate::support::code(ended.status), 128 + 9, "{caller:?}, {there}: {ended:?}");
     }
+}
+
+#[test]
+fn hidden_paths_that_cannot_be_watched_are_an_error() {
+    let caller = Caller::User;
+    let workspace = Workspace::new(caller);
+    let secret = workspace.write("shut/secret", "secret");
+    // It may be entered, but not read.
+    std::fs::set_permissions(workspace.path().join("shut"), PermissionsExt::from_mode(0o311))
+        .unwrap();
+    let hidden = secret.to_str().unwrap();
+    let shown = workspace.path().to_str().unwrap().to_owned();
+    let run = workspace.shell(&["-q", "--ro", &shown, "--hide", hidden], "echo ran");
+    std::fs::set_permissions(workspace.path().join("shut"), PermissionsExt::from_mode(0o755))
+        .unwrap();
+    assert_eq!((run.code(), run.stdout()), (125, String::new()), "{run:?}");
+    assert!(run.stderr().contains("inotify_add_watch(2)"), "{run:?}");
 }
 
 #[test]

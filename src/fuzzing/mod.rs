@@ -7,6 +7,8 @@
 //!
 //! Nothing of this is in what users build: the module exists for tests and for `cfg(fuzzing)`.
 
+#[cfg(test)]
+mod built_in;
 mod choices;
 mod layering;
 mod planning;

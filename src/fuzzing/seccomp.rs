@@ -13,7 +13,8 @@ use crate::profile::parse::parse;
 const CALLS: usize = 64;
 
 /// `AUDIT_ARCH_*` of i386, 32-bit Arm, 64-bit Arm, x86-64 (`linux/audit.h`), and what is near.
-const INTERFACES: [u32; 6] = [0x4000_0003, 0x4000_0028, 0xc000_00b7, 0xc000_003e, 0xb7, 0];
+pub(super) const INTERFACES: [u32; 6] =
+    [0x4000_0003, 0x4000_0028, 0xc000_00b7, 0xc000_003e, 0xb7, 0];
 
 pub(super) fn target(data: &[u8]) {
     let mut choices = Choices::new(data);
@@ -67,7 +68,7 @@ pub(super) fn compare(
 
 /// What the kernel does with a call is the upper half, an error number the lower
 /// (`linux/seccomp.h`).
-fn kernel_value(action: SeccompAction) -> u32 {
+pub(super) fn kernel_value(action: SeccompAction) -> u32 {
     match action {
         SeccompAction::Kill => 0x8000_0000,
         SeccompAction::Errno(number) => 0x0005_0000 | u32::from(number),

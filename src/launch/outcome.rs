@@ -21,7 +21,7 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Ending {
         return Ending::LauncherError { message: error.to_string() };
     }
     if let Some(path) = &ended.appeared {
-        let what = format!("{} is hidden, and came to exist", path.display());
+        let what = format!("something new came to be at {}, which is hidden", path.display());
         return Ending::Denied { what, signal: signal::KILL };
     }
     if ended.timed_out {

@@ -35,7 +35,7 @@ pub(super) fn policy_untrusted(builder: &Builder<'_>, source: &Path) -> Option<P
 /// what is mounted below them.
 pub(super) fn pins(builder: &mut Builder<'_>, bind: &Bind) -> Vec<Bind> {
     let filesystem = &builder.policy.filesystem;
-    let mount = filesystem.mounts.iter().find(|mount| mount.target == bind.target);
+    let mount = filesystem.mount_at(&bind.target);
     let mut pinned = Vec::new();
     for pin in mount.map(|mount| filesystem.pins(mount)).unwrap_or_default() {
         match builder.facts.paths.get(&pin.source) {

@@ -57,15 +57,16 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
 }
 
 /// Masks a path that is there. One that isn't can't be masked without leaving something to mount on
-/// in the user's directory; it is guarded instead: its appearance ends the run.
+/// in the user's directory. Either is guarded: what the host puts there later wouldn't be masked, and
+/// ends the run.
 fn hide(builder: &mut Builder<'_>, path: &Path) {
     builder.steps.push(Step::Mask { path: path.to_owned(), layer: Layer::Filesystem });
     let Some(on_host) = builder.policy.on_host(path) else { return };
     if let Some(PathFact::Missing(_)) = builder.facts.paths.get(&on_host) {
         let text = format!("{} isn't there: should it appear, the run ends", path.display());
         builder.detail(Layer::Filesystem, text);
-        builder.guarded.push(on_host);
     }
+    builder.guarded.push(on_host);
 }
 
 /// Why there can be no view of its own.

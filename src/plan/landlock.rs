@@ -7,7 +7,7 @@ use super::build::Builder;
 use super::facts::Cause;
 use super::step::{LandlockPath, LandlockRules, Step};
 use crate::policy::Landlock;
-use crate::policy::filesystem::{Mount, MountKind, Root, below};
+use crate::policy::filesystem::{Mount, MountKind, Root};
 use crate::profile::vocabulary::{Access, LandlockScope, Layer, NetworkMode};
 
 /// Access rights, from `<linux/landlock.h>`.
@@ -163,16 +163,18 @@ fn gaps(builder: &Builder<'_>) -> Vec<Cause> {
 /// What is to be read-only or not executable below something that isn't: what a rule allows holds
 /// for all that is below, and no other takes it away.
 fn narrower_below(builder: &Builder<'_>) -> Vec<Cause> {
-    let mounts = &builder.policy.filesystem.mounts;
+    let view = &builder.policy.filesystem;
     let rights_of = |mount: &Mount| rights(mount, false).first().map(|(_, access)| *access);
     let wider = |mount: &Mount| {
         let access = rights_of(mount)?;
-        mounts.iter().find(|above| {
-            let changes = rights_of(above).is_some_and(|wide| wide & !access & RESTRICTABLE != 0);
-            changes && above.target != mount.target && below(&mount.target, &above.target).is_some()
-        })
+        let above = mount.target.ancestors().skip(1).filter_map(|path| view.mount_at(path));
+        let wide = |above: &&Mount| {
+            rights_of(above).is_some_and(|wide| wide & !access & RESTRICTABLE != 0)
+        };
+        // The outermost.
+        above.filter(wide).last()
     };
-    let binds = mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Bind { .. }));
+    let binds = view.mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Bind { .. }));
     let found = binds.filter_map(|mount| Some((mount, wider(mount)?)));
     found
         .map(|(mount, above)| {

@@ -198,6 +198,12 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
+/// A handler to which `/proc/sys/kernel/core_pattern` pipes dumps, a process of the host's root, is
+/// started whatever this limit is, 0 included, but not for 1 (`fs/coredump.c`). No dump fits that.
+fn core_bytes(limit: u64) -> u64 {
+    limit.max(1)
+}
+
 fn rlimits(builder: &mut Builder<'_>) {
     let layer = Layer::Rlimits;
     if !builder.wants(layer) {
@@ -210,9 +216,16 @@ fn rlimits(builder: &mut Builder<'_>) {
         (Resource::OpenFiles, limits.open_files),
         (Resource::FileSize, limits.file_size),
         (Resource::Stack, limits.stack),
-        (Resource::Core, limits.core),
+        (Resource::Core, limits.core.map(core_bytes)),
     ];
     let nice = limits.nice;
+    let dumped =
+        limits.core == Some(0) && builder.facts.caller.hard_limits.get(&Resource::Core) == Some(&0);
+    if dumped {
+        let text = "core: 0, to which the caller is held, keeps no handler of dumps \
+                    (/proc/sys/kernel/core_pattern) from being started";
+        builder.detail(layer, text);
+    }
     let mut names = Vec::new();
     for (resource, limit) in asked {
         if let Some(limit) = limit {

@@ -229,7 +229,7 @@ pub struct Supervision {
     pub grace: Duration,
     /// Whether the kernel ends the tree with its init (a pid namespace); else init does it.
     pub pid_namespace: bool,
-    /// Paths of the host that must not come to exist: hidden ones that aren't there yet.
+    /// Paths of the host at which nothing new must come to be: hidden ones.
     pub guarded: Vec<std::path::PathBuf>,
 }
 

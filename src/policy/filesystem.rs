@@ -12,7 +12,8 @@ use crate::profile::vocabulary::{Access, Layer};
 pub struct Filesystem {
     /// What the root directory is made of.
     pub root: Root,
-    /// What is put into it; no two have the same target, and each comes after those above it.
+    /// What is put into it, in the order of the targets, of which no two are the same: each comes
+    /// after those above it.
     pub mounts: Vec<Mount>,
     /// Trees of the host in which somebody who isn't trusted may have made symbolic links: the
     /// working directory, and what a command may write to.
@@ -132,7 +133,11 @@ impl Filesystem {
         };
         let fixed =
             |mount: &&Mount| matches!(mount.kind, MountKind::Bind { access: Access::ReadOnly, .. });
-        let fixed = self.mounts.iter().filter(fixed).map(|mount| &mount.target);
+        // In their order, all that is below a target follows it.
+        let first = self.mounts.partition_point(|mount| mount.target <= writable.target);
+        let inside = self.mounts.get(first..).unwrap_or_default().iter();
+        let inside = inside.take_while(|mount| below(&mount.target, &writable.target).is_some());
+        let fixed = inside.filter(fixed).map(|mount| &mount.target);
         let between = fixed.chain(&self.hide).flat_map(|path| path.ancestors().skip(1));
         let mut pins: Vec<_> = between
             .filter(|path| *path != writable.target && below(path, &writable.target).is_some())
@@ -176,10 +181,14 @@ impl Filesystem {
     /// The mount that holds `path`: the deepest one at or above it.
     #[must_use]
     pub fn mount_above(&self, path: &Path) -> Option<&Mount> {
-        self.mounts
-            .iter()
-            .filter(|mount| below(path, &mount.target).is_some())
-            .max_by_key(|mount| mount.target.as_os_str().len())
+        path.ancestors().find_map(|target| self.mount_at(target))
+    }
+
+    /// The mount that has this target.
+    #[must_use]
+    pub fn mount_at(&self, target: &Path) -> Option<&Mount> {
+        let found = self.mounts.binary_search_by(|mount| mount.target.as_path().cmp(target));
+        found.ok().and_then(|index| self.mounts.get(index))
     }
 }
 

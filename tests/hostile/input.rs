@@ -62,6 +62,13 @@ pub fn attacks() -> Vec<Attack> {
             )
         },
         Attack::new(34, "a run's result is lost with its report", ALL, Control::Own, reports),
+        Attack::new(
+            34,
+            "a run's result is lost on a full or read-only disk",
+            ALL,
+            Control::Own,
+            full_and_read_only_disks,
+        ),
     ]
 }
 
@@ -178,4 +185,61 @@ fn reports(scene: &Scene) -> Verdict {
     let said = !run.stderr().is_empty();
     // As root, the command may be nobody, to whom root's directory is its own.
     held_if(run.code() == 7 && said, || format!("{:?} {run:?}", Caller::Root))
+}
+
+/// On a read-only file system nothing is run; on one that is full, or that the command fills, the
+/// command's exit status and a line on standard error are left, and the old report.
+fn full_and_read_only_disks(scene: &Scene) -> Verdict {
+    let disk = |name: &str| {
+        let path = scene.path(name);
+        std::fs::create_dir(&path).unwrap();
+        path
+    };
+    let (read_only, full, filled) = (disk("read-only"), disk("full"), disk("filled"));
+    let fill = |at: &str| format!("head -c 1000000 /dev/zero > {at}/fill 2>/dev/null");
+    let setup = format!(
+        "for disk in {read_only} {full} {filled}; do
+             mount -t tmpfs -o size=64k,mode=777 none $disk || exit 99
+             echo old > $disk/report.json || exit 99; chmod 666 $disk/report.json; done
+         {}; mount -o remount,ro {read_only} || exit 99
+         exec setpriv --ambient-caps=-all --inh-caps=-all",
+        fill(&full)
+    );
+    let fills = format!("{}; exit 7", fill(&filled));
+    let cases = [
+        (&read_only, "new.json", "echo ran; exit 7", 125),
+        (&read_only, "report.json", "echo ran; exit 7", 125),
+        (&full, "report.json", "exit 7", 7),
+        (&filled, "report.json", &fills, 7),
+    ];
+    for (at, name, script, code) in cases {
+        // Whether the old report is still there is said by who has mounted this.
+        let look = format!("\"$@\"; code=$?; cat {at}/report.json >&2; exit $code");
+        let setup = format!("{setup} sh -c '{look}' sh \"$@\"");
+        let options = ["--rw", &filled, "--report", &format!("{at}/{name}")];
+        let words = scene.words(&options, &["sh", "-c", script]);
+        let own: &[&str] = match scene.caller {
+            Caller::User => &["-Um", "--map-current-user", "--keep-caps"],
+            Caller::Root => &["-m"],
+        };
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(own)
+            .args(["sh", "-c", &setup, "sh"])
+            .arg(crate::support::binary())
+            .args(words);
+        command.current_dir(scene.path("project")).env_clear();
+        command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", scene.workspace.home());
+        scene.workspace.become_caller(&mut command);
+        let run = crate::support::Finished(command.output().unwrap());
+        if run.code() == 99 {
+            return Verdict::Skipped(format!("nothing can be mounted: {run:?}"));
+        }
+        let said = run.stderr();
+        let right = run.code() == code && run.stdout().is_empty() && said.ends_with("old\n");
+        if !right || !said.contains("report") {
+            return Verdict::Broken(format!("{at}/{name}: {run:?}"));
+        }
+    }
+    Verdict::Held
 }

@@ -1,7 +1,7 @@
 //! The kernel's own interfaces: calls, files, devices, the terminal.
 
 use crate::processes::text;
-use crate::scene::{Scene, judge};
+use crate::scene::{Scene, held_if, judge};
 use crate::table::{ALL, AS_ROOT, Attack, BOTH, Control, FILTER, IDENTITY, Verdict};
 
 pub fn attacks() -> Vec<Attack> {
@@ -45,6 +45,13 @@ pub fn attacks() -> Vec<Attack> {
             Control::Bare(AS_ROOT),
             |scene| scene.attack(&[], "kernel-files", &[]),
         ),
+        Attack::new(
+            28,
+            "a crash leaves a core, or starts a handler of the host's",
+            ALL,
+            Control::Own,
+            cores,
+        ),
         Attack::new(28, "devices", IDENTITY, Control::Bare(AS_ROOT), |scene| {
             scene.attack(&[], "devices", &[&scene.writable()])
         }),
@@ -64,4 +71,16 @@ fn io_uring(scene: &Scene) -> Verdict {
         assert!(matches!(bare, Verdict::Broken(_)), "the attack has no effect by itself: {bare:?}");
     }
     scene.attack(&[], "io-uring", &[])
+}
+
+/// Which handler there is, is the host's setting for everybody: what keeps it from being started is a
+/// limit of 1, no other (`fs/coredump.c`). A file is left to be found, where the setting is one.
+fn cores(scene: &Scene) -> Verdict {
+    let script = "cd \"$1\"; sh -c 'kill -SEGV $$'; grep '^Max core file' /proc/self/limits; ls";
+    let run = scene.run(&[], &["sh", "-c", script, "sh", &scene.writable()]);
+    let output = run.stdout();
+    let limits = output.lines().next().unwrap_or_default();
+    let values: Vec<_> = limits.split_whitespace().skip(4).take(2).collect();
+    let held = values == ["1", "1"] && !output.lines().skip(1).any(|name| name.contains("core"));
+    held_if(held && !run.stderr().contains("dumped"), || format!("{run:?}"))
 }

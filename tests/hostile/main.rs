@@ -19,6 +19,7 @@ mod files;
 mod input;
 mod kernel;
 mod limits;
+mod many;
 mod network;
 mod processes;
 mod races;
@@ -27,17 +28,20 @@ mod scene;
 mod support;
 mod table;
 mod themes;
+mod waiting;
 
-use table::Attack;
+use table::{Attack, WORKERS};
 
 /// Every attack, in the order of the table.
 fn attacks() -> Vec<Attack> {
     [
         files::attacks(),
         processes::attacks(),
+        waiting::attacks(),
         kernel::attacks(),
         network::attacks(),
         limits::attacks(),
+        many::attacks(),
         callers::attacks(),
         input::attacks(),
         races::attacks(),
@@ -49,12 +53,19 @@ fn attacks() -> Vec<Attack> {
 
 #[test]
 fn every_attack_is_held_where_that_is_claimed() {
-    let attacks: Vec<_> = attacks().into_iter().filter(|attack| !attack.race).collect();
-    table::run(&attacks);
+    let attacks: Vec<_> =
+        attacks().into_iter().filter(|attack| !attack.race && !attack.waits).collect();
+    table::run(&attacks, WORKERS);
+}
+
+#[test]
+fn every_attack_that_takes_its_time_is_held_where_that_is_claimed() {
+    let attacks: Vec<_> = attacks().into_iter().filter(|attack| attack.waits).collect();
+    table::run(&attacks, 100);
 }
 
 #[test]
 fn every_attack_that_needs_a_race_is_held_thousands_of_times() {
     let attacks: Vec<_> = attacks().into_iter().filter(|attack| attack.race).collect();
-    table::run(&attacks);
+    table::run(&attacks, WORKERS);
 }

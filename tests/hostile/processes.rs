@@ -70,23 +70,6 @@ pub fn attacks() -> Vec<Attack> {
             held_if(run.code() == 0, || format!("{run:?}"))
         }),
         Attack::new(
-            20,
-            "stopped and deaf processes hold up the time limit",
-            ALL,
-            Control::Own,
-            |scene| {
-                scene.bring_program("crowd");
-                let mark = mark();
-                let options = ["--timeout", "300ms", "--set", "process.grace=200ms"];
-                let begin = std::time::Instant::now();
-                let run = scene.call(&options, &["./crowd", "stopped", &mark]).finish();
-                nothing_is_left(&mark);
-                // Far more than it takes, as the machine may be busy; the command itself never ends.
-                let soon = begin.elapsed() < std::time::Duration::from_secs(60);
-                held_if(run.code() == 124 && soon, || format!("{run:?}"))
-            },
-        ),
-        Attack::new(
             23,
             "signals ignored or blocked by the caller stay so",
             ALL,

@@ -15,6 +15,12 @@ pub fn attacks() -> Vec<Attack> {
     vec![
         race(6, "a target exchanged for a link while it is mounted on", VIEW, target),
         race(9, "a source exchanged for a link while it is mounted", VIEW_OR_LANDLOCK, source),
+        race(
+            29,
+            "a hidden path appears, or is replaced, while the sandbox is set up",
+            VIEW,
+            hidden,
+        ),
         race(17, "init's memory in the command's first moment", VIEW_OR_LANDLOCK, early),
         race(18, "something outlives a launcher killed during its setup", ALL, kills),
         Attack {
@@ -87,6 +93,42 @@ fn source(scene: &Scene) -> Verdict {
         let run = scene.run(&["--ro", &source], &["./attack", "exchanged"]);
         untouched(scene, &run)
     })
+}
+
+/// A hidden file that the host puts in place while the sandbox is set up isn't read: either it is
+/// masked, or nothing is run, or the run ends. Once the command runs, it can be quicker than who
+/// watches: so it counts only what was there before somebody looked.
+fn hidden(scene: &Scene) -> Verdict {
+    let (path, other) = (scene.path("project/.env"), scene.path("project/other"));
+    let mut counted = 0;
+    for number in 0..scene.tries * 3 {
+        // Every other time there is one before, which is replaced.
+        let _ = std::fs::remove_file(&path);
+        if number % 2 == 0 {
+            scene.workspace.write("project/.env", SECRET);
+        }
+        scene.workspace.write("project/other", SECRET);
+        let call = scene.call(&["--hide", &path], &["cat", &path]);
+        let mut call = call.command;
+        let mut child = call.spawn().unwrap();
+        std::thread::sleep(moment(number) / 4);
+        std::fs::rename(&other, &path).unwrap();
+        let early = child.try_wait().unwrap().is_none() && !watches(child.id());
+        let output = child.wait_with_output().unwrap();
+        counted += usize::from(early);
+        if early && String::from_utf8_lossy(&output.stdout).contains(SECRET) {
+            return Verdict::Broken(format!("{number}: {output:?}"));
+        }
+        if counted >= scene.tries {
+            return Verdict::Held;
+        }
+    }
+    held_if(counted > 0, || "no moment was early enough".into())
+}
+
+/// Whether the launcher has begun to look: by a thread of its own.
+fn watches(launcher: u32) -> bool {
+    std::fs::read_dir(format!("/proc/{launcher}/task")).map_or(0, Iterator::count) != 1
 }
 
 fn early(scene: &Scene) -> Verdict {

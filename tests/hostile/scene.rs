@@ -15,7 +15,7 @@ pub const SECRET: &str = "of-the-host-alone";
 pub static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/attack");
     let path = binary().with_file_name("attack");
-    let names = ["main", "files", "kernel", "network", "processes", "callers"];
+    let names = ["main", "files", "kernel", "network", "processes", "callers", "waiting"];
     let compiler = Command::new("cc")
         .args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
         .arg(&path)

@@ -82,6 +82,8 @@ pub struct Attack {
     pub control: Control,
     /// Whether it needs a race: then [`Scene::tries`] says how often it is tried.
     pub race: bool,
+    /// Whether its trials do nothing but wait, most of the time.
+    pub waits: bool,
     pub trial: fn(&Scene) -> Verdict,
 }
 
@@ -94,7 +96,7 @@ impl Attack {
         control: Control,
         trial: fn(&Scene) -> Verdict,
     ) -> Self {
-        Self { theme, name, claims, callers: BOTH, control, race: false, trial }
+        Self { theme, name, claims, callers: BOTH, control, race: false, waits: false, trial }
     }
 
     fn cells(&self) -> Vec<Cell> {
@@ -131,12 +133,12 @@ struct Result {
     verdict: Verdict,
 }
 
-/// Several at a time: a trial waits most of the time.
-const WORKERS: usize = 4;
+/// Several at a time: a trial waits half of the time.
+pub const WORKERS: usize = 4;
 
-/// Tries every attack, prints the table, and fails if one is broken. `RINGFENCE_ATTACK` is a part of
+/// Tries every attack, `workers` trials at a time, prints the table, and fails if one is broken. `RINGFENCE_ATTACK` is a part of
 /// the names of those to be tried, for who looks for the cause of something.
-pub fn run(attacks: &[Attack]) {
+pub fn run(attacks: &[Attack], workers: usize) {
     let begin = Instant::now();
     let only = std::env::var("RINGFENCE_ATTACK").unwrap_or_default();
     let mut jobs: Vec<(usize, Cell, usize)> = Vec::new();
@@ -150,7 +152,7 @@ pub fn run(attacks: &[Attack]) {
     }
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        for _ in 0..workers.min(jobs.len()) {
             scope.spawn(|| {
                 while let Some((attack, cell, tries)) =
                     jobs.get(next.fetch_add(1, Ordering::Relaxed))

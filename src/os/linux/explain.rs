@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use super::cgroup::{CgroupError, Problem};
 use super::child::record::{Call, Failure};
 use super::facts::blockers;
+use super::guard::Unguarded;
 use super::idmap::MapError;
 use super::prepare::Context;
 use crate::error::{Contradiction, LaunchError, LaunchFailure, errno_text};
@@ -135,6 +136,32 @@ fn setup(action: String, failure: Failure) -> LaunchFailure {
     LaunchFailure::Setup { action, call: failure.call.text(), errno: facts::Errno(errno) }
 }
 
+/// Hidden paths can't be watched, or one has changed already.
+pub(super) fn unguarded(why: &Unguarded) -> LaunchError {
+    let kind = match why {
+        Unguarded::Failed(errno) => LaunchFailure::Setup {
+            action: "watch for changes of hidden paths".into(),
+            call: "inotify_add_watch(2)",
+            errno: facts::Errno(errno.raw_os_error()),
+        },
+        Unguarded::Appeared(path) => LaunchFailure::Prepare(format!(
+            "something came to be at {}, which is hidden, while the sandbox was set up",
+            path.display()
+        )),
+    };
+    let remedy = match why {
+        Unguarded::Failed(Errno::ACCESS) => {
+            "a directory above a hidden path may be entered, but not read: hide that directory"
+        }
+        Unguarded::Failed(_) => {
+            "see the sysctls fs.inotify.max_user_instances and max_user_watches"
+        }
+        Unguarded::Appeared(_) => "run it again",
+    };
+    let remedy = Some(remedy.to_owned());
+    LaunchError { layer: Layer::Filesystem, kind, remedy, contradiction: None }
+}
+
 fn mismatch(failure: Failure) -> LaunchError {
     let layer = match failure.call {
         Call::ReadIds | Call::ReadGroups => Layer::User,
@@ -217,6 +244,10 @@ fn remedy(step: &Step, failure: Failure) -> Option<String> {
         }
         (_, Call::MoveMount, Errno::NOTDIR) => {
             "one of source and target is a directory, the other isn't"
+        }
+        (_, Call::OpenTree | Call::MoveMount | Call::Fsmount, Errno::NOSPC) => {
+            "there are as many mounts as the kernel allows in a mount namespace: mount less, or \
+             raise the sysctl fs.mount-max"
         }
         (Step::ChangeDirectory(_), _, Errno::NOENT) => {
             "the directory isn't visible in the sandbox: add it with --ro or --rw, or choose \

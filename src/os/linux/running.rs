@@ -1,10 +1,10 @@
 //! A sandbox whose command runs: its state, its time limit, and its end.
 
+mod ending;
 mod requests;
 mod turn;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,19 @@ use rustix::io::Errno;
 
 use super::budget::Budget;
 use super::cgroup::{Cgroup, Statistics};
-use super::guard::Guard;
+use super::explain::unguarded;
+use super::guard::{Guard, Watched};
 use super::prepare::Context;
 use super::spawn::send_word;
 use super::terminal::{CallersTerminal, Terminal};
-use super::tree::{INIT_PATIENCE, KILL_PATIENCE, Tree};
+use super::tree::{INIT_PATIENCE, Tree};
 use crate::error::{LaunchError, LaunchFailure};
 use crate::plan::facts;
 use crate::plan::step::Step;
 use crate::profile::vocabulary::Layer;
-use crate::sys::wait::{Usage, Wait, reap};
+use crate::sys::wait::Usage;
 
+pub(crate) use ending::Ended;
 pub(crate) use turn::Other;
 
 /// How much later than init, which keeps the time, the launcher loses patience: init was stopped
@@ -63,6 +65,8 @@ pub(crate) struct Running {
     budget: Option<Budget>,
     /// Whether that was used up.
     out_of_cpu_time: bool,
+    /// The hidden paths of the host, until the command is let go.
+    pub(super) watched: Option<Watched>,
     guard: Option<Guard>,
     ended: bool,
     /// Whether init was reaped.
@@ -117,48 +121,13 @@ enum Patience {
     KillAt(Instant),
     /// The tree is killed without init's help.
     KillWithoutInitAt(Instant),
-}
-
-/// How a run ended, before anybody says what it means.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    /// The command's wait status (`wait(2)`); `None`: init was killed, and the command with it.
-    pub(crate) status: Option<i32>,
-    /// Why the command could not be executed.
-    pub(crate) failure: Option<LaunchError>,
-    /// Whether the wall-clock limit was reached.
-    pub(crate) timed_out: bool,
-    /// Whether the tree was killed on the caller's behalf.
-    pub(crate) killed: bool,
-    /// Whether the tree used up its processor time.
-    pub(crate) out_of_cpu_time: bool,
-    /// The guarded path that came to exist.
-    pub(crate) appeared: Option<PathBuf>,
-    /// From letting the command go to the end of its tree.
-    pub(crate) wall: Duration,
-    /// What the whole tree has used.
-    pub(crate) usage: Usage,
-    /// Bytes that passed through `read(2)` and `write(2)` and their kind, where the kernel counts.
-    pub(crate) transferred: Option<(u64, u64)>,
-    /// What the cgroup counted.
-    pub(crate) statistics: Statistics,
+    /// It was killed; what is there by then is given up.
+    GiveUpAt(Instant),
 }
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running").field("target", &self.target).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Running {
-    /// On every path that doesn't wait for the end.
-    fn drop(&mut self) {
-        self.give_up_word();
-        if !self.reaped {
-            self.tree.end();
-            let _ = self.reap();
-            self.end_orphans();
-        }
     }
 }
 
@@ -182,6 +151,7 @@ impl Running {
             patience: Patience::Endless,
             budget: None,
             out_of_cpu_time: false,
+            watched: None,
             guard: None,
             ended: false,
             reaped: false,
@@ -198,8 +168,10 @@ impl Running {
         let last = limit.and_then(|limit| limit.checked_add(supervision.grace + LENIENCE));
         self.patience = last.map_or(Patience::Endless, Patience::KillAt);
         self.budget = supervision.cpu_time.and_then(|limit| Budget::new(limit, self.started));
-        self.guard = Guard::start(&supervision.guarded, &self.tree)
-            .map_err(|errno| failed("inotify_init1(2)", errno))?;
+        if let Some(watched) = self.watched.take() {
+            let guard = Guard::start(watched, &self.tree).map_err(|error| unguarded(&error))?;
+            self.guard = Some(guard);
+        }
         match &self.exec_channel {
             Some(channel) => send_word(channel),
             None => Ok(()),
@@ -210,14 +182,6 @@ impl Running {
     /// does, and can end nothing meanwhile.
     fn give_up_word(&mut self) {
         self.exec_channel = None;
-    }
-
-    /// Ends what an init that was killed has left.
-    fn end_orphans(&mut self) {
-        self.hear_of_init();
-        if self.told.status.is_none() {
-            self.tree.end_orphans();
-        }
     }
 
     /// Something that others are to be told of has happened.
@@ -334,63 +298,15 @@ impl Running {
         }
         self.failure.take().map_or(Ok(()), Err)
     }
-
-    /// Takes what there is to know of a run that has ended.
-    pub(crate) fn finish(&mut self) -> Result<Ended, LaunchError> {
-        let usage = self.reap()?;
-        self.end_orphans();
-        let statistics = self.statistics();
-        Ok(Ended {
-            status: self.told.status,
-            failure: self.failure.take(),
-            timed_out: self.timed_out,
-            killed: self.killed,
-            out_of_cpu_time: self.out_of_cpu_time,
-            appeared: self.guard.take().and_then(Guard::join),
-            wall: self.started.elapsed(),
-            usage,
-            transferred: self.told.transferred,
-            statistics,
-        })
-    }
-
-    /// Waits for init's end and reaps it: then the kernel, or init, has ended all others. A process
-    /// that can't be killed (waiting for a device) must not hold the launcher for ever.
-    fn reap(&mut self) -> Result<Usage, LaunchError> {
-        self.reaped = true;
-        if !self.tree.has_ended_in(KILL_PATIENCE) {
-            return Err(LaunchError {
-                layer: Layer::ProcessTree,
-                kind: LaunchFailure::Lost(
-                    "a process of the sandbox doesn't die; it waits inside the kernel".into(),
-                ),
-                remedy: Some("see /proc/PID/stack of the processes that are left".into()),
-                contradiction: None,
-            });
-        }
-        match reap(Wait::For(self.tree.pid)) {
-            Ok(Some((_, _, usage))) => Ok(usage),
-            Ok(None) => Ok(Usage::default()),
-            Err(errno) => Err(failed("wait4(2)", errno)),
-        }
-    }
-
-    /// Reaps init, which has ended or is about to, though the command hasn't started; its wait
-    /// status.
-    pub(super) fn reap_now(&mut self) -> i32 {
-        self.give_up_word();
-        self.reaped = true;
-        let reaped = reap(Wait::For(self.tree.pid)).ok().flatten();
-        self.end_orphans();
-        reaped.map_or(0, |(_, status, _)| status)
-    }
 }
 
-fn failed(call: &'static str, errno: Errno) -> LaunchError {
+const SUPERVISE: &str = "supervise the command";
+
+fn failed(action: &str, call: &'static str, errno: Errno) -> LaunchError {
     LaunchError {
         layer: Layer::ProcessTree,
         kind: LaunchFailure::Setup {
-            action: "supervise the command".into(),
+            action: action.to_owned(),
             call,
             errno: facts::Errno(errno.raw_os_error()),
         },

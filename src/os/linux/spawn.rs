@@ -11,6 +11,7 @@ use super::cgroup::{Cgroup, Request, Roots, sweep};
 use super::child::ops::ChildOp;
 use super::child::record::{Failure, Record, SIZE};
 use super::child::{Channels, enter, has_children};
+use super::guard::{Unguarded, Watched};
 use super::prepare::Prepared;
 use super::running::Running;
 use super::tree::Tree;
@@ -47,6 +48,9 @@ pub(crate) fn spawn(
     let (launcher_target, child_target) = channel()?;
     let child_target = above(child_target, &prepared)?;
     let channels = Channels::new(child_init, child_target, &prepared.program);
+    let guarded = &prepared.context.plan.supervision.guarded;
+    let watched =
+        Watched::new(guarded).map_err(|errno| explain::unguarded(&Unguarded::Failed(errno)))?;
     let adopts = manner.exclusive && adopt_orphans(&prepared);
     let cloned = clone(&prepared, cgroup.as_ref().filter(|_| born_inside), &channels)?;
     drop(channels);
@@ -62,6 +66,7 @@ pub(crate) fn spawn(
     };
     let mut running = Running::new(tree, launcher_target, context);
     running.terminal = prepared.master;
+    running.watched = watched;
     let plan = Arc::clone(&running.context.plan);
     if let Some(map) = plan.steps.iter().find_map(|step| match step {
         Step::MapIds(map) if !idmap::is_written_inside(map) => Some(map),

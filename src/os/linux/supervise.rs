@@ -72,13 +72,13 @@ pub(crate) fn wait(
         let signals = supervisor.signals.map(|signals| &signals.descriptor);
         let mut events: Vec<_> = signals.into_iter().map(Other::readable).collect();
         events.extend(supervisor.terminal.iter().flat_map(Terminal::sources));
-        let ended = running.turn(&mut events, None)?;
+        let ended = running.turn(&mut events, None);
         drop(events);
         running.take_happened().into_iter().for_each(&mut *tell);
         if let Some(terminal) = &mut supervisor.terminal {
             terminal.copy();
         }
-        if ended {
+        if ended? {
             supervisor.show_the_rest();
             return running.finish();
         }

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::time::Timespec;
 
 use super::cgroup::Cgroup;
-use super::child::kill_descendants;
+use super::child::kill_descendants_in;
 use super::prepare::open_proc;
 use crate::sys::signal::pidfd_kill;
 
@@ -58,13 +58,15 @@ impl Tree {
         }
     }
 
-    /// Ends every process, and waits until that is done, or can't be.
-    pub(super) fn end(&self) {
+    /// Ends every process, and waits until that is done, or can't be: whether it is done.
+    pub(super) fn end(&self) -> bool {
         self.ask_to_end();
-        if !self.has_ended_in(INIT_PATIENCE) {
-            self.kill();
-            self.has_ended_in(KILL_PATIENCE);
+        if self.has_ended_in(INIT_PATIENCE) {
+            return true;
         }
+        let deadline = Instant::now() + KILL_PATIENCE;
+        self.kill();
+        self.has_ended_in(deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Whether init ends in that time.
@@ -82,17 +84,15 @@ impl Tree {
         }
     }
 
-    /// Ends what is left of the tree of an init that was killed.
-    pub(super) fn end_orphans(&self) {
-        if let Some(cgroup) = &self.cgroup {
-            // Nothing better can be done about what doesn't die.
-            let _ = cgroup.kill(KILL_PATIENCE);
+    /// Ends what is left of the tree of an init that was killed: whether it is gone.
+    pub(super) fn end_orphans(&self) -> bool {
+        let deadline = Instant::now() + KILL_PATIENCE;
+        let emptied = self.cgroup.as_ref().is_none_or(|cgroup| cgroup.kill(KILL_PATIENCE).is_ok());
+        if !self.adopts {
+            return emptied;
         }
-        if self.adopts
-            && let Ok(proc) = open_proc()
-        {
-            kill_descendants(&proc, |_, _| {});
-        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        open_proc().is_ok_and(|proc| kill_descendants_in(&proc, left)) && emptied
     }
 }
 

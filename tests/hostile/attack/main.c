@@ -43,6 +43,9 @@ static const struct {
     {"locks", locks},
     {"early", early},
     {"exchanged", exchanged},
+    {"vforked", vforked},
+    {"frozen", frozen},
+    {"stuck", stuck},
 };
 
 void escaped(const char *format, ...) {

@@ -22,4 +22,4 @@ pub(crate) use credentials::{hard_limit, map_ids};
 pub(crate) use init::{Channels, enter};
 pub(crate) use mounts::mounts_trial;
 pub(crate) use run::send as tell;
-pub(crate) use tree::{has_children, kill_descendants};
+pub(crate) use tree::{has_children, kill_descendants_in};

@@ -1,6 +1,7 @@
 //! Ending a process tree where no pid namespace does it: init kills all that descends from it.
 
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::io::Errno;
@@ -11,13 +12,9 @@ use crate::sys::wait::{Wait, reap};
 /// Kills every child, and their children as they become init's, until none is left. Each round
 /// stops all of them first, so that a process that forks faster than it can be killed can't win.
 /// `reaped` is told of each: its id and wait status.
-pub(crate) fn kill_descendants(proc: &OwnedFd, mut reaped: impl FnMut(i32, i32)) {
+pub(super) fn kill_descendants(proc: &OwnedFd, mut reaped: impl FnMut(i32, i32)) {
     loop {
-        for signal in [libc::SIGSTOP, libc::SIGKILL] {
-            for_each_child(proc, |pid| {
-                let _ = sys::signal::kill(pid, signal);
-            });
-        }
+        stop_and_kill_children(proc);
         // Sleeps until one has ended: its children are init's own now.
         match reap(Wait::Any) {
             Ok(Some((pid, status, _))) => reaped(pid, status),
@@ -27,6 +24,35 @@ pub(crate) fn kill_descendants(proc: &OwnedFd, mut reaped: impl FnMut(i32, i32))
         while let Ok(Some((pid, status, _))) = reap(Wait::AnyNow) {
             reaped(pid, status);
         }
+    }
+}
+
+/// The same for the launcher, which doesn't wait for ever: whether none is left.
+pub(crate) fn kill_descendants_in(proc: &OwnedFd, patience: Duration) -> bool {
+    /// Between looks: nothing tells of the end of a child that can also be waited for so long only.
+    const PAUSE: Duration = Duration::from_millis(2);
+    let deadline = Instant::now() + patience;
+    loop {
+        stop_and_kill_children(proc);
+        loop {
+            match reap(Wait::AnyNow) {
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => break,
+                Err(_) => return true, // ECHILD: none is left.
+            }
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn stop_and_kill_children(proc: &OwnedFd) {
+    for signal in [libc::SIGSTOP, libc::SIGKILL] {
+        for_each_child(proc, |pid| {
+            let _ = sys::signal::kill(pid, signal);
+        });
     }
 }
 

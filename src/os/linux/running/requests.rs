@@ -8,7 +8,7 @@ use rustix::net::SendFlags;
 
 use super::super::child::record::{Recipient, Request};
 use super::super::tree::{INIT_PATIENCE, timespec};
-use super::{LENIENCE, Patience, Running, failed};
+use super::{LENIENCE, Patience, Running, SUPERVISE, failed};
 use crate::error::{LaunchError, LaunchFailure};
 use crate::profile::vocabulary::Layer;
 use crate::sys::signal::pidfd_kill;
@@ -87,7 +87,7 @@ impl Running {
             let mut events = [PollFd::new(&self.tree.channel, PollFlags::OUT)];
             match rustix::event::poll(&mut events, Some(&timespec(deadline - now))) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(failed("poll(2)", errno)),
+                Err(errno) => return Err(failed(SUPERVISE, "poll(2)", errno)),
             }
         }
     }

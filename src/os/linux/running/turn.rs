@@ -9,9 +9,9 @@ use rustix::io::Errno;
 use super::super::budget::Budget;
 use super::super::child::record::Record;
 use super::super::spawn::{Received, receive};
-use super::super::tree::timespec;
+use super::super::tree::{KILL_PATIENCE, timespec};
 use super::super::{explain, fault};
-use super::{AFTER_XCPU, Happened, Patience, Running, Told, failed};
+use super::{AFTER_XCPU, Happened, Patience, Running, SUPERVISE, Told, failed};
 use crate::error::LaunchError;
 
 impl Running {
@@ -30,7 +30,7 @@ impl Running {
             self.hear_of_init();
         }
         self.ended |= woken.ended;
-        self.mind_the_time();
+        self.mind_the_time()?;
         Ok(self.ended)
     }
 
@@ -38,7 +38,9 @@ impl Running {
     pub(crate) fn due(&self) -> Option<Instant> {
         let patience = match self.patience {
             Patience::Endless => None,
-            Patience::KillAt(at) | Patience::KillWithoutInitAt(at) => Some(at),
+            Patience::KillAt(at) | Patience::KillWithoutInitAt(at) | Patience::GiveUpAt(at) => {
+                Some(at)
+            }
         };
         patience.into_iter().chain(self.budget.as_ref().map(Budget::look_at)).min()
     }
@@ -68,7 +70,7 @@ impl Running {
                 others.iter_mut().for_each(|other| other.seen = PollFlags::empty());
                 return Ok(Woken::default());
             }
-            Err(errno) => return Err(failed("poll(2)", errno)),
+            Err(errno) => return Err(failed(SUPERVISE, "poll(2)", errno)),
         }
         for (other, event) in others.iter_mut().zip(&events[count..]) {
             other.seen = event.revents();
@@ -130,7 +132,7 @@ impl Running {
         }
     }
 
-    fn mind_the_time(&mut self) {
+    fn mind_the_time(&mut self) -> Result<(), LaunchError> {
         let now = Instant::now();
         self.mind_the_budget(now);
         match self.patience {
@@ -142,11 +144,13 @@ impl Running {
                 self.wake_init();
             }
             Patience::KillWithoutInitAt(at) if now >= at => {
-                self.patience = Patience::Endless;
+                self.patience = Patience::GiveUpAt(now + KILL_PATIENCE);
                 self.tree.kill();
             }
+            Patience::GiveUpAt(at) if now >= at => return Err(self.given_up()),
             _ => {}
         }
+        Ok(())
     }
 
     /// At the limit of processor time the tree is treated as the kernel treats a process.
