@@ -1,7 +1,12 @@
-/* Nanoseconds a call takes: one line each for getppid, openat with its close, and stat. */
+/* Nanoseconds a call takes: getppid, openat with its close, and stat.
+ *
+ * inside FILE [filter], the latter under a filter of one instruction, which allows everything: what
+ * the kernel takes for having one at all. */
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -15,8 +20,14 @@ static double now(void) {
 
 int main(int count, char **words) {
     const char *path = words[1];
-    int times = count > 2 ? atoi(words[2]) : 20000;
+    const int times = 20000;
     struct stat status;
+    if (count > 2) {
+        struct sock_filter code = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        struct sock_fprog text = { 1, &code };
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 1;
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &text) != 0) return 1;
+    }
     double start = now();
     for (int i = 0; i < times; i++) syscall(SYS_getppid);
     double first = now();

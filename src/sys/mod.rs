@@ -10,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod landlock;
 pub(crate) mod mount;
 pub(crate) mod net;
+pub(crate) mod pages;
 pub(crate) mod prctl;
 #[cfg(feature = "tokio")]
 pub(crate) mod reactor;

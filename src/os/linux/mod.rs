@@ -19,6 +19,7 @@ mod memory;
 mod mountinfo;
 mod prepare;
 mod private;
+mod rest;
 mod running;
 pub mod seccomp;
 mod spawn;

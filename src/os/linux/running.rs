@@ -15,6 +15,7 @@ use super::cgroup::{Cgroup, Statistics};
 use super::explain::unguarded;
 use super::guard::{Guard, Watched};
 use super::prepare::Context;
+use super::rest::Rest;
 use super::spawn::send_word;
 use super::terminal::{CallersTerminal, Terminal};
 use super::tree::{INIT_PATIENCE, Tree};
@@ -63,6 +64,8 @@ pub(crate) struct Running {
     patience: Patience,
     /// The processor time of the tree.
     budget: Option<Budget>,
+    /// How the launcher waits.
+    pub(super) rest: Rest,
     /// Whether that was used up.
     out_of_cpu_time: bool,
     /// The hidden paths of the host, until the command is let go.
@@ -150,6 +153,7 @@ impl Running {
             happened: Vec::new(),
             patience: Patience::Endless,
             budget: None,
+            rest: Rest::new(false),
             out_of_cpu_time: false,
             watched: None,
             guard: None,

@@ -13,6 +13,7 @@ use super::child::record::{Failure, Record, SIZE};
 use super::child::{Channels, enter, has_children};
 use super::guard::{Unguarded, Watched};
 use super::prepare::Prepared;
+use super::rest::Rest;
 use super::running::Running;
 use super::tree::Tree;
 use super::{explain, fault, idmap, inspect};
@@ -65,6 +66,7 @@ pub(crate) fn spawn(
         adopts,
     };
     let mut running = Running::new(tree, launcher_target, context);
+    running.rest = Rest::new(manner.exclusive);
     running.terminal = prepared.master;
     running.watched = watched;
     let plan = Arc::clone(&running.context.plan);

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, getpgrp};
 
+use super::super::rest::Rest;
 use super::init::{Born, Channels, FAILED, LAUNCHER_GONE, fail};
 use super::ops::Program;
 use super::record::{Call, REQUEST_SIZE, Recipient, Record, Request};
@@ -53,7 +54,8 @@ pub(super) fn watch(program: &Program, channels: &Channels, born: &Born) -> i32 
         return FAILED;
     }
     let news = News { channel, limit: None, state: None };
-    let mut watch = Watch { program, born, signals, timer, patience: Patience::Limit, news };
+    let rest = Rest::new(true);
+    let mut watch = Watch { program, born, signals, timer, patience: Patience::Limit, news, rest };
     let end = watch.until_the_end();
     if let (End::LauncherGone, Some(terminal)) = (end, &program.terminal) {
         terminal::restore(terminal);
@@ -111,6 +113,7 @@ struct Watch<'a> {
     timer: Timer,
     patience: Patience,
     news: News<'a>,
+    rest: Rest,
 }
 
 impl Watch<'_> {
@@ -124,7 +127,7 @@ impl Watch<'_> {
                 PollFd::new(&self.signals, PollFlags::IN),
                 PollFd::from_borrowed_fd(self.timer.as_fd(), PollFlags::IN),
             ];
-            match rustix::event::poll(&mut events, None) {
+            match self.rest.poll(&mut events, None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(_) => return End::LauncherGone,
             }

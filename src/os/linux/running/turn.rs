@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::super::budget::Budget;
 use super::super::child::record::Record;
 use super::super::spawn::{Received, receive};
-use super::super::tree::{KILL_PATIENCE, timespec};
+use super::super::tree::KILL_PATIENCE;
 use super::super::{explain, fault};
 use super::{AFTER_XCPU, Happened, Patience, Running, SUPERVISE, Told, failed};
 use crate::error::LaunchError;
@@ -46,13 +46,13 @@ impl Running {
     }
 
     fn sleep(
-        &self,
+        &mut self,
         others: &mut [Other<'_>],
         timeout: Option<Duration>,
     ) -> Result<Woken, LaunchError> {
         let due = self.due().map(|at| at.saturating_duration_since(Instant::now()));
         // The timeout is counted by the monotonic clock, which steps of the time don't move.
-        let timeout = timeout.into_iter().chain(due).min().map(timespec);
+        let timeout = timeout.into_iter().chain(due).min();
         // A channel that has ended would wake this up for ever.
         let told = self.told_pending.then_some(&self.tree.channel);
         let own = [Some(&self.tree.pidfd), told, self.exec_channel.as_ref()];
@@ -64,7 +64,7 @@ impl Running {
         let count = events.len();
         events
             .extend(others.iter().map(|other| PollFd::from_borrowed_fd(other.file, other.wanted)));
-        match rustix::event::poll(&mut events, timeout.as_ref()) {
+        match self.rest.poll(&mut events, timeout) {
             Ok(_) => {}
             Err(Errno::INTR) => {
                 others.iter_mut().for_each(|other| other.seen = PollFlags::empty());
