@@ -234,7 +234,8 @@ pub trait Observer {
     }
 }
 
-/// Runs a command by the first of `policies` that this host can enforce, and waits for its end.
+/// Runs a command by the first of `policies` that this host can enforce, and waits for its end, in a
+/// process that is there for this alone: what it was planned with isn't given back.
 /// `files` are put at descriptors of the command's, all of which its policies name.
 ///
 /// What a plan only assumes of the host is proved by the launch. Where the launch proves the
@@ -281,7 +282,11 @@ pub fn run(
         })?;
         drop(running);
         let ending = outcome::classify(&ended, &chosen.plan);
-        return Ok(report(&chosen, words, limits, &ended, ending));
+        let outcome = report(&chosen, words, limits, &ended, ending);
+        // This process is there for the run alone, and is about to end. To take the plan apart would
+        // write to pages that init had copies of, and have the kernel copy each.
+        std::mem::forget(chosen);
+        return Ok(outcome);
     }
 }
 
