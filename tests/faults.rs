@@ -286,3 +286,54 @@ fn a_program_whose_launch_fails_at_any_step_keeps_nothing_of_it() {
         }
     }
 }
+
+/// Who the command is, what it may do, its limits and namespaces: what is read back before exec.
+const STATE: &str = "grep -E '^(Uid|Gid|Groups|Cap...|NoNewPrivs):' /proc/self/status
+    cat /proc/self/limits; cat /proc/self/cgroup
+    for name in user mnt pid net ipc uts cgroup; do
+        case $1 in *$(readlink /proc/self/ns/$name)*) echo $name is the host\\'s;; esac; done";
+
+/// A step that does nothing, though it says it did: where it mattered for what is read back, nothing
+/// is run.
+#[test]
+fn a_step_that_is_left_out_is_seen_before_the_command_runs() {
+    let kinds = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"];
+    let link = |kind: &&str| std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+    let own: Vec<_> = kinds.iter().map(|kind| link(kind).display().to_string()).collect();
+    for (caller, level) in
+        callers().into_iter().flat_map(|it| [(it, "user-based"), (it, "containerized")])
+    {
+        let workspace = Workspace::new(caller);
+        let launch = |fault: &str| {
+            let words = ["sh", "-c", STATE, "sh", &own.join(" ")];
+            let options = ["-l", level, "--set", "limits.open_files=99", "--pids", "500"];
+            let mut call = workspace.quietly(&options, &words);
+            call.command.env("RINGFENCE_TEST_FAULT", fault);
+            call.finish()
+        };
+        // The cgroup's name is another for each launcher, if the command sees one at all.
+        let state = |run: &Finished| {
+            let lines = run.stdout();
+            let lines = lines.lines().filter(|line| !line.contains("ringfence-"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let expected = state(&launch(""));
+        assert!(expected.iter().any(|line| line == "NoNewPrivs:\t1"), "{expected:?}");
+        for actor in ["init", "command"] {
+            let mut seen = 0;
+            for number in 0.. {
+                let fault = format!("{actor}:{number}:skip");
+                let run = launch(&fault);
+                if !run.stderr().contains("a fault strikes") {
+                    break;
+                }
+                let refused = run.code() >= 125 && run.stdout().is_empty();
+                seen += usize::from(refused);
+                // Mounts aren't read back: this may be the one of /proc.
+                let same = state(&run) == expected || !run.stdout().contains("Uid:");
+                assert!(refused || same, "{caller:?} {level} {fault}: {run:#?}\n{expected:#?}");
+            }
+            assert!(seen > 0, "{caller:?} {level}: no step of {actor} matters");
+        }
+    }
+}

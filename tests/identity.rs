@@ -76,6 +76,20 @@ fn no_identity_can_be_regained() {
 }
 
 #[test]
+fn roots_own_groups_are_dropped() {
+    if !support::callers().contains(&Caller::Root) || !support::has_program("setpriv") {
+        return;
+    }
+    for level in LEVELS {
+        let workspace = Workspace::new(Caller::Root);
+        let binary = support::binary().to_str().unwrap();
+        let words = ["--groups", "4,27,65533", binary, "run", "-q", "-l", level, "id", "-G"];
+        let run = workspace.call(std::path::Path::new("/usr/bin/setpriv"), words).finish();
+        assert_eq!(run.success(), "65534", "{level}");
+    }
+}
+
+#[test]
 fn a_setuid_program_gains_nothing() {
     everywhere(|workspace, caller, level| {
         workspace.bring("regain");

@@ -25,6 +25,7 @@ pub fn build(policy: &Policy, facts: &HostFacts) -> Result<Plan, Refusal> {
     builder.seccomp();
     builder.session();
     builder.guard_mapped_owners();
+    builder.tell_of_mounts_that_can_be_undone();
     builder.process_tree();
     builder.finish()
 }

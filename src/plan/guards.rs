@@ -1,8 +1,9 @@
 //! Small filters of system calls for what has to be forbidden where the layer seccomp is off.
 
 use super::build::Builder;
+use super::identity::CAP_SYS_ADMIN;
 use super::step::Step;
-use crate::policy::seccomp::SeccompPolicy;
+use crate::policy::seccomp::{SeccompPolicy, Verdict};
 use crate::profile::vocabulary::Layer;
 
 impl Builder<'_> {
@@ -63,5 +64,23 @@ impl Builder<'_> {
         self.steps.push(Step::Seccomp { policy: SeccompPolicy::init_guard(), layer });
         self.expected.seccomp = true;
         self.detail(layer, "a filter refuses to change init's limits");
+    }
+
+    /// Who has `CAP_SYS_ADMIN` over the namespace that mounts were made in can take them away.
+    pub(super) fn tell_of_mounts_that_can_be_undone(&mut self) {
+        let layer = Layer::Filesystem;
+        let has = match self.expected.capabilities {
+            Some(sets) => sets.kept >> CAP_SYS_ADMIN & 1 == 1,
+            None => self.facts.caller.has(CAP_SYS_ADMIN) && self.outside_uid() == 0,
+        };
+        let calls = ["mount", "umount2", "mount_setattr", "move_mount"];
+        let filtered = self.is_enforced(Layer::Seccomp)
+            && calls.iter().all(|call| self.policy.seccomp.permits(call) == Verdict::Never);
+        if has && !filtered && self.is_enforced(layer) {
+            let text = "the command has CAP_SYS_ADMIN, by which it can take mounts away: it can see \
+                        what is hidden, and change what is read-only";
+            self.detail(layer, text);
+            self.notes.push(text.to_owned());
+        }
     }
 }

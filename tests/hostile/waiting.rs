@@ -22,6 +22,9 @@ pub fn attacks() -> Vec<Attack> {
         waits("processes that wait in vfork(2), or for a page, hold up the time limit", |scene| {
             timed_out(scene, &["./attack", "vforked"])
         }),
+        waits("processes that stop init again and again outlive the time limit", |scene| {
+            timed_out(scene, &["./attack", "stopping"])
+        }),
         waits("frozen processes hold up the time limit (cgroup version 2)", |scene| {
             let Some(freezer) = Freezer::new(2) else {
                 return Verdict::Skipped("no version 2 cgroup can be made and frozen".into());

@@ -68,6 +68,7 @@ static void refuse(const char *rule) {
         {"clone", SYS_clone}, {"clone3", SYS_clone3}, {"fdatasync", SYS_fdatasync},
         {"renameat", SYS_renameat}, {"socketpair", SYS_socketpair}, {"pidfd_open", SYS_pidfd_open},
         {"wait4", SYS_wait4}, {"mmap", SYS_mmap}, {"capget", SYS_capget},
+        {"mount_setattr", SYS_mount_setattr},
     };
     const char *errno_text = strchr(rule, ':');
     int number = -1;

@@ -4,8 +4,9 @@
 //! own tests: in all others [`ON`] is false, and the compiler leaves nothing of this.
 //!
 //! `RINGFENCE_TEST_FAULT=ACTOR:NUMBER:WHAT`. The actor is `launcher`, `init` or `command`; its steps
-//! are counted from 0, the launcher's as it comes to them. What happens there is an error number, or
-//! `kill-` and the actor to be killed. A fault that strikes says so on standard error.
+//! are counted from 0, the launcher's as it comes to them. What happens there is an error number,
+//! `kill-` and the actor to be killed, or `skip`: nothing, where the child was to do something. A fault
+//! that strikes says so on standard error.
 
 use std::os::fd::BorrowedFd;
 use std::str::FromStr;
@@ -38,6 +39,7 @@ struct Fault {
 enum What {
     Error(Errno),
     Kill(Actor),
+    Skip,
 }
 
 impl FromStr for Fault {
@@ -55,6 +57,7 @@ impl FromStr for Fault {
         let (who, number, what) = (actor(next()?)?, next()?.parse().map_err(drop)?, next()?);
         let what = match what.strip_prefix("kill-") {
             Some(whom) => What::Kill(actor(whom)?),
+            None if what == "skip" => What::Skip,
             None => What::Error(Errno::from_raw_os_error(what.parse().map_err(drop)?)),
         };
         Ok(Self { actor: who, number, what })
@@ -89,19 +92,20 @@ fn strike_launcher() -> Result<(), Errno> {
     match fault.what {
         What::Error(errno) => Err(errno),
         What::Kill(_) => die(),
+        What::Skip => Ok(()),
     }
 }
 
-/// A step of the child's, which may fail in its place.
+/// A step of the child's, which may fail in its place; whether it is to be taken.
 #[inline]
-pub(super) fn in_child(actor: Actor, step: u16, channel: BorrowedFd<'_>) -> Result<(), Failure> {
-    if ON { strike_child(actor, step, channel) } else { Ok(()) }
+pub(super) fn in_child(actor: Actor, step: u16, channel: BorrowedFd<'_>) -> Result<bool, Failure> {
+    if ON { strike_child(actor, step, channel) } else { Ok(true) }
 }
 
-fn strike_child(actor: Actor, step: u16, channel: BorrowedFd<'_>) -> Result<(), Failure> {
-    let Some(fault) = Fault::planned() else { return Ok(()) };
+fn strike_child(actor: Actor, step: u16, channel: BorrowedFd<'_>) -> Result<bool, Failure> {
+    let Some(fault) = Fault::planned() else { return Ok(true) };
     if (fault.actor, fault.number) != (actor, step) {
-        return Ok(());
+        return Ok(true);
     }
     Fault::says_so();
     let failure = |errno| Failure { call: Call::AwaitGo, errno };
@@ -117,8 +121,9 @@ fn strike_child(actor: Actor, step: u16, channel: BorrowedFd<'_>) -> Result<(), 
             )?;
             let mut events = [PollFd::from_borrowed_fd(channel, PollFlags::RDHUP)];
             while rustix::event::poll(&mut events, None) == Err(Errno::INTR) {}
-            Ok(())
+            Ok(true)
         }
+        What::Skip => Ok(false),
     }
 }
 

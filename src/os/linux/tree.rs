@@ -1,5 +1,7 @@
 //! The processes of a sandbox as a whole, and what ends them.
 
+mod below;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,7 @@ impl Tree {
 
     /// Ends every process, whether init can do its part or not.
     pub(super) fn kill(&self) {
+        let deadline = Instant::now() + KILL_PATIENCE;
         if let Some(cgroup) = &self.cgroup {
             // Gets those too that left the session or the group; init among them. What it can't
             // get dies with init.
@@ -53,9 +56,18 @@ impl Tree {
             // It may have ended; then there is nothing to kill.
             let _ = pidfd_kill(self.pidfd.as_fd(), libc::SIGKILL);
         } else {
-            // Somebody may have stopped it.
+            // One of its processes may stop init again and again.
+            below::kill(self.pid, deadline);
             let _ = pidfd_kill(self.pidfd.as_fd(), libc::SIGCONT);
         }
+    }
+
+    /// The same; says when what is left then can be given up.
+    pub(super) fn kill_and_give_up_at(&self) -> Instant {
+        let patience = Instant::now() + KILL_PATIENCE;
+        self.kill();
+        // Init has to have its time when it is the last.
+        patience.max(Instant::now() + INIT_PATIENCE)
     }
 
     /// Ends every process, and waits until that is done, or can't be: whether it is done.
@@ -64,9 +76,8 @@ impl Tree {
         if self.has_ended_in(INIT_PATIENCE) {
             return true;
         }
-        let deadline = Instant::now() + KILL_PATIENCE;
-        self.kill();
-        self.has_ended_in(deadline.saturating_duration_since(Instant::now()))
+        let at = self.kill_and_give_up_at();
+        self.has_ended_in(at.saturating_duration_since(Instant::now()))
     }
 
     /// Whether init ends in that time.

@@ -35,7 +35,7 @@ attack kernel_files, devices, io_uring, new_calls, foreign, high_bits, setid, te
 attack abstract_socket, path_socket, families, tcp, netlink;
 attack launcher, limits, victim, host_namespaces, descriptors, environment, ipc, keyrings;
 attack fork_bomb, memory, cgroup, locks, early;
-attack vforked, frozen, stuck;
+attack vforked, stopping, frozen, stuck;
 
 /* What a host or a caller does to the launcher: `attack as WHAT ...`; see callers.c. */
 int as_caller(char **arguments);

@@ -44,6 +44,7 @@ static const struct {
     {"early", early},
     {"exchanged", exchanged},
     {"vforked", vforked},
+    {"stopping", stopping},
     {"frozen", frozen},
     {"stuck", stuck},
 };

@@ -49,6 +49,23 @@ void vforked(char **arguments) {
     sleep_in_vfork(1);
 }
 
+/* Whoever is to end them is stopped, again and again; where init can be. */
+void stopping(char **arguments) {
+    (void)arguments;
+    pid_t init = getppid();
+    be_deaf();
+    for (int number = 0; number < 3; number++) {
+        if (fork() == 0) {
+            if (number == 0) setsid();
+            break;
+        }
+    }
+    for (;;) {
+        kill(init, SIGSTOP);
+        usleep(200);
+    }
+}
+
 /* Two processes that are to be frozen. */
 void frozen(char **arguments) {
     (void)arguments;

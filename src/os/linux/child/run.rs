@@ -59,7 +59,8 @@ impl<'a> Runner<'a> {
     pub(crate) fn run(&mut self, actor: Actor, steps: &'a [ChildOp]) -> Result<(), ()> {
         for (number, op) in steps.iter().enumerate() {
             let step = u16::try_from(number).unwrap_or(u16::MAX);
-            let done = fault::in_child(actor, step, self.channel).and_then(|()| self.step(op));
+            let taken = fault::in_child(actor, step, self.channel);
+            let done = taken.and_then(|taken| if taken { self.step(op) } else { Ok(()) });
             if let Err(failure) = done {
                 // Whom could a failure to report be reported to? The launcher sees the channel end.
                 let _ = send(self.channel, Record::Failed { step, failure });

@@ -9,7 +9,6 @@ use rustix::io::Errno;
 use super::super::budget::Budget;
 use super::super::child::record::Record;
 use super::super::spawn::{Received, receive};
-use super::super::tree::KILL_PATIENCE;
 use super::super::{explain, fault};
 use super::{AFTER_XCPU, Happened, Patience, Running, SUPERVISE, Told, failed};
 use crate::error::LaunchError;
@@ -144,8 +143,7 @@ impl Running {
                 self.wake_init();
             }
             Patience::KillWithoutInitAt(at) if now >= at => {
-                self.patience = Patience::GiveUpAt(now + KILL_PATIENCE);
-                self.tree.kill();
+                self.patience = Patience::GiveUpAt(self.tree.kill_and_give_up_at());
             }
             Patience::GiveUpAt(at) if now >= at => return Err(self.given_up()),
             _ => {}
