@@ -113,7 +113,7 @@ fn compile(source: &Path, scratch: &Path) -> Result<Option<String>, Box<dyn Erro
     let profile = Profile::load("untrusted")?
         .working_directory(scratch)
         .read_write(scratch)
-        .wall_time(Duration::from_secs(20))
+        .wall_time(Duration::from_secs(60))
         .set("limits.output", "64KiB");
     let sandbox = Sandbox::new(&profile)?;
     // By standard input, so that nothing but the source is shown.

@@ -3,6 +3,8 @@
 //! ```text
 //! cargo run --example limits
 //! ```
+//!
+//! An argument says how many seconds of processor time a command has: one, unless the machine is slow.
 
 use std::error::Error;
 use std::time::Duration;
@@ -10,10 +12,11 @@ use std::time::Duration;
 use ringfence::{Profile, Sandbox};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let seconds = std::env::args().nth(1).map_or(Ok(1), |number| number.parse())?;
     let profile = Profile::load("untrusted")?
         .memory("64MiB")
         .processes(20)
-        .cpu_time(Duration::from_secs(1))
+        .cpu_time(Duration::from_secs(seconds))
         .set("limits.file_size", "1MiB")
         .set("limits.open_files", 32)
         .set("limits.output", "4KiB")
@@ -28,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let output = sandbox
             .command("sh")
             .args(["-c", script])
-            .wall_time(Duration::from_secs(3))
+            .wall_time(Duration::from_secs(seconds.saturating_mul(3)))
             .output()?;
         let printed = String::from_utf8_lossy(&output.stdout[..output.stdout.len().min(20)]);
         println!("{name}: {}; {}", output.outcome.ending, printed.escape_debug());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use crate::plan::Refusal;
 use crate::plan::facts::cgroup::{Controller, Missing};
@@ -213,8 +214,8 @@ pub(crate) enum Contradiction {
     Mounting(Cause),
     /// A fresh `/proc` can't be mounted.
     FreshProc(Cause),
-    /// The owners of files can't be mapped.
-    OwnerMapping(Cause),
+    /// The owners of files can't be mapped on the file system that this path is on.
+    OwnerMapping(PathBuf, Cause),
     /// A cgroup can't be made, or a limit of it not be held.
     Cgroup(Option<Controller>, Missing),
 }

@@ -6,7 +6,7 @@
 mod support;
 
 use support::tree::{cgroups_of, mark, nothing_is_left};
-use support::{Caller, Workspace, callers};
+use support::{Caller, Workspace, callers, patience};
 
 /// Whether a caller gets a cgroup on this host, as the report says; says so if not.
 #[track_caller]
@@ -299,7 +299,9 @@ fn a_tree_that_ignores_its_limit_of_processor_time_is_killed_a_second_later() {
             continue;
         }
         let script = format!("trap '' XCPU; {MANY_SHORT}");
-        let set = ["-q", "--set", "limits.cpu_time=300ms", "--timeout", "30s"];
+        // The shell has to come to its trap before.
+        let limit = format!("limits.cpu_time={}ms", 300 * patience());
+        let set = ["-q", "--set", &limit, "--timeout", "60s"];
         let mark = mark();
         let (run, report) = workspace.report(&set, &format!("{script} # {mark}"));
         assert_eq!(report["outcome"]["limit"], "cpu_time", "{caller:?}: {report:#}");

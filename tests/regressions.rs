@@ -4,7 +4,7 @@ mod support;
 
 use std::os::unix::fs::symlink;
 
-use support::{Caller, Workspace, callers};
+use support::{Caller, Workspace, callers, skip};
 
 #[test]
 fn a_link_in_the_working_directory_does_not_turn_a_bind_into_one_of_something_else() {
@@ -73,6 +73,30 @@ fn no_setuid_file_of_root_s_is_left_behind_by_mapped_owners() {
         let script = "echo x > file && chmod 755 file; chmod u+s file; stat -c %a file";
         let run = workspace.shell(&["-q", "-l", "namespaced"], script);
         assert_eq!(run.stdout().trim(), "755", "{run:?}");
+    }
+}
+
+#[test]
+fn a_file_system_that_cant_map_owners_keeps_no_other_from_it() {
+    for caller in callers().into_iter().filter(|caller| *caller == Caller::Root) {
+        let workspace = Workspace::new(caller);
+        // The kernel maps owners of no file in sysfs.
+        let profile = workspace.write(
+            "home/two.json",
+            r#"{"version": 1, "level": "namespaced", "filesystem": {"mounts": [
+                {"source": "/sys/kernel", "target": "/run/kernel", "map_owner": true},
+                {"source": "${CWD}", "access": "rw", "map_owner": true}]}}"#,
+        );
+        let options = ["-p", profile.to_str().unwrap()];
+        let (run, report) = workspace.report(&options, "ls /run/kernel; echo x > file");
+        run.success();
+        let notes = report["notes"].to_string();
+        if notes.contains("project belongs to user") {
+            skip("idmapped mounts", "this file system can't map owners either");
+            continue;
+        }
+        assert!(workspace.project().join("file").exists(), "{run:?}");
+        assert!(notes.contains("/sys/kernel belongs to user 0"), "{report}");
     }
 }
 

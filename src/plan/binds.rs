@@ -120,7 +120,9 @@ pub(super) fn owner_map(
     // The kernel asks for the privilege over the file system, which a user namespace doesn't give.
     let why_not = if !caller.has(CAP_SYS_ADMIN) || builder.id_map.is_some() {
         "mapping owners needs CAP_SYS_ADMIN, and no user namespace"
-    } else if !builder.facts.owner_mapping.is_usable() {
+    } else if !builder.facts.owner_mapping.is_usable()
+        || builder.facts.unmappable.contains(&bind.source)
+    {
         "this host or file system can't map owners"
     } else {
         let on_disk = Ids { uid: caller.uid, gid: caller.gid };

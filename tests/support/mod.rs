@@ -381,6 +381,14 @@ pub fn python() -> Option<&'static str> {
     there.then_some(python)
 }
 
+/// How many times longer than elsewhere things may take: `tests/vm/boot` says so of a machine that is
+/// emulated (`RINGFENCE_TEST_PATIENCE`). For what has to be quick enough, never for what has to be
+/// slow enough.
+pub fn patience() -> u32 {
+    let asked = std::env::var("RINGFENCE_TEST_PATIENCE").ok();
+    asked.and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
 /// Whether a program is on the host; says so if it isn't.
 #[track_caller]
 pub fn has_program(name: &str) -> bool {

@@ -1,5 +1,8 @@
 //! What a failed launch taught, written into the facts.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
 use crate::error::Contradiction;
 use crate::plan::facts::cgroup::{CgroupFacts, Controller, Support as CgroupSupport};
 use crate::plan::facts::{HostFacts, Support};
@@ -22,7 +25,14 @@ impl Contradiction {
             }
             Self::Mounting(cause) => facts.mount_descriptors = Support::Missing(cause.clone()),
             Self::FreshProc(cause) => facts.fresh_proc = Support::Missing(cause.clone()),
-            Self::OwnerMapping(cause) => facts.owner_mapping = Support::Missing(cause.clone()),
+            Self::OwnerMapping(source, _) => {
+                // Those on the same file system needn't each fail a launch to show it.
+                let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
+                let refused = device(source);
+                let alike = |path: &&PathBuf| refused.is_some() && device(path) == refused;
+                facts.unmappable.extend(facts.paths.keys().filter(alike).cloned());
+                facts.unmappable.insert(source.clone());
+            }
             Self::Cgroup(controller, missing) => {
                 let all = Controller::ALL;
                 let one = controller.as_ref().map_or(&all[..], std::slice::from_ref);

@@ -118,7 +118,7 @@ pub(super) fn step(context: &Context, actor: usize, number: u16, failure: Failur
     let cause = contradiction.as_ref().map(|contradiction| match contradiction {
         Contradiction::Mounting(cause)
         | Contradiction::FreshProc(cause)
-        | Contradiction::OwnerMapping(cause)
+        | Contradiction::OwnerMapping(_, cause)
         | Contradiction::Namespace(_, cause)
         | Contradiction::Namespaces(cause) => cause.remedy.clone(),
         _ => String::new(),
@@ -191,10 +191,13 @@ fn contradiction(step: &Step, failure: Failure) -> Option<Contradiction> {
         (Step::Proc(_), Call::Fsmount | Call::Fsconfig | Call::Fsopen) if denied => {
             Some(Contradiction::FreshProc(blockers::fresh_proc(failure.errno)))
         }
-        (Step::Bind(_), Call::IdMap) => Some(Contradiction::OwnerMapping(Cause::new(
-            format!("{}: {}", failure.call.text(), errno_text(failure.errno.raw_os_error())),
-            "use a file system that can map owners, such as ext4, xfs or btrfs",
-        ))),
+        (Step::Bind(bind), Call::IdMap) => {
+            let cause = Cause::new(
+                format!("{}: {}", failure.call.text(), errno_text(failure.errno.raw_os_error())),
+                "use a file system that can map owners, such as ext4, xfs or btrfs",
+            );
+            Some(Contradiction::OwnerMapping(bind.source.clone(), cause))
+        }
         (Step::JoinNetwork, Call::Unshare) => {
             Some(Contradiction::Namespaces(blockers::namespaces(failure.errno)))
         }

@@ -4,7 +4,7 @@
 
 pub mod cgroup;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::policy::arch::Arch;
@@ -88,6 +88,8 @@ pub struct HostFacts {
     /// Mounts of which the owners of files are mapped (Linux 5.12); each kind of file system has to
     /// know how, which overlayfs and those of networks don't.
     pub owner_mapping: Support,
+    /// Host paths on file systems that were seen not to know how.
+    pub unmappable: BTreeSet<PathBuf>,
     /// A fresh `/proc` in a new pid namespace.
     pub fresh_proc: Support,
     /// Landlock, bit by bit.

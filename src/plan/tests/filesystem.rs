@@ -321,6 +321,27 @@ fn owners_are_mapped_only_from_outside_of_a_user_namespace() {
 }
 
 #[test]
+fn owners_are_mapped_where_only_another_file_system_cant() {
+    let mounts = r#""filesystem": {"mounts": [
+        {"source": "/srv/data", "access": "ro", "map_owner": true},
+        {"source": "/srv/work", "access": "rw", "map_owner": true}]}"#;
+    let directory = PathFact::Directory { owner: 0 };
+    let host = HostFacts {
+        paths: ["/srv/data", "/srv/work"].map(|path| (path.into(), directory.clone())).into(),
+        unmappable: ["/srv/data".into()].into(),
+        ..hosts::root()
+    };
+    let plan = planned(&policy(Level::Containerized, mounts), &host);
+    let mapped = |path| {
+        let bind = binds(&plan).into_iter().find(|bind| bind.source == Path::new(path));
+        bind.is_some_and(|bind| bind.map_owner.is_some())
+    };
+    assert_eq!((mapped("/srv/data"), mapped("/srv/work")), (false, true));
+    let told = |path: &str| plan.notes.iter().any(|note| note.starts_with(path));
+    assert_eq!((told("/srv/data"), told("/srv/work")), (true, false));
+}
+
+#[test]
 fn a_directory_between_what_is_writable_and_what_is_hidden_stays_where_it_is() {
     let members = r#""filesystem": {"mounts": [{"source": "/home/me", "access": "rw"}],
         "hide": ["/home/me/work/secret", "/home/me/nowhere/secret"]}"#;

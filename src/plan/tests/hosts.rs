@@ -38,6 +38,7 @@ pub(super) fn root() -> HostFacts {
         mount_descriptors: Usable::Proved,
         mount_attributes: Usable::Proved,
         owner_mapping: Usable::Assumed,
+        unmappable: std::collections::BTreeSet::new(),
         fresh_proc: Usable::Proved,
         landlock: landlock(7),
         seccomp: Usable::Proved,

@@ -29,6 +29,10 @@ pub(super) struct Setting {
     pub(super) optional: bool,
 }
 
+/// Bytes from which on version 2 says `max`: it counts pages, up to `LONG_MAX` bytes (the kernel's
+/// `include/linux/page_counter.h`).
+const UNCOUNTABLE: u64 = (i64::MAX as u64) & !0xfff;
+
 /// What the kernel may hold afterwards: what was asked or less, never more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Accept {
@@ -119,6 +123,7 @@ impl Accept {
     pub(super) fn check(&self, found: &str) -> Option<String> {
         let plain = || words(found).join(" ");
         match self {
+            Self::AtMost(limit) if *limit >= UNCOUNTABLE => number(found).map(|_| plain()),
             Self::AtMost(limit) => (number(found)? <= *limit).then(plain),
             Self::Words(asked) => (words(found) == words(asked)).then(plain),
             Self::Cpus(asked) => {
@@ -218,6 +223,15 @@ mod tests {
         assert_eq!(accept.check("8192\n").as_deref(), Some("8192"));
         assert_eq!(accept.check("12288\n"), None);
         assert_eq!(accept.check("max\n"), None);
+    }
+
+    #[test]
+    fn no_limit_is_held_only_where_the_kernel_counts_no_further() {
+        let most = |limit| Accept::AtMost(limit).check("max\n");
+        assert_eq!(most(i64::MAX as u64).as_deref(), Some("max"));
+        assert_eq!(most(u64::MAX).as_deref(), Some("max"));
+        assert_eq!(most(UNCOUNTABLE - 1), None);
+        assert_eq!(Accept::AtMost(u64::MAX).check("a word"), None);
     }
 
     #[test]

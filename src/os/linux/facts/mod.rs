@@ -7,7 +7,7 @@ mod paths;
 pub(super) mod surroundings;
 mod trial;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::io::Errno;
 
@@ -41,6 +41,7 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
         namespaces: namespaces(&caller, effort),
         mount_descriptors: Support::Assumed,
         owner_mapping: owner_mapping(policy),
+        unmappable: BTreeSet::new(),
         mount_attributes: mount_attributes(),
         fresh_proc: Support::Assumed,
         landlock: landlock(),
