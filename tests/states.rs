@@ -338,6 +338,30 @@ fn a_command_that_starts_programs_all_the_time_can_be_stopped() {
 }
 
 #[test]
+fn a_command_that_cannot_stop_holds_up_nobody_who_asks() {
+    let sandbox = Sandbox::new(&Profile::new(Level::Basic)).unwrap();
+    let mut command = sandbox.command(support::programs::program("crowd"));
+    let mut child = command.args(["vfork", "mark"]).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+    await_waiting(child.id());
+    let error = child.stop().unwrap_err();
+    assert!(matches!(error, Error::Launch(_)), "{error}");
+    assert_eq!(child.state().unwrap(), State::Running);
+    child.kill();
+    assert_eq!(child.wait().unwrap().ending, Ending::Killed);
+}
+
+/// Waits until a process sleeps uninterruptibly.
+fn await_waiting(process: u32) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let stat = || std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    while !stat().contains(") D ") {
+        assert!(Instant::now() < deadline, "{}", stat());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
 fn all_of_this_holds_for_an_unprivileged_user() {
     support::again_as_user("all_of_this_holds_for_an_unprivileged_user");
 }

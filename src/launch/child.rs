@@ -22,6 +22,9 @@ pub use capture::Output;
 /// How long a tree may take to stop or to go on before it is asked once more.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
+/// How long a tree is asked at most: a process that waits inside the kernel doesn't stop.
+const ASK_AT_MOST: Duration = Duration::from_secs(10);
+
 /// How long a process that was stopped between `vfork(2)` and exec may go on, so that it gets there.
 const TO_EXEC: Duration = Duration::from_millis(10);
 
@@ -235,7 +238,8 @@ impl Child {
     ///
     /// # Errors
     /// [`Error::Ended`]: it has ended already, or meanwhile. [`Error::Launch`]: as of
-    /// [`Child::signal`].
+    /// [`Child::signal`]; or it didn't stop for ten seconds, as it waits inside the kernel: then it is
+    /// let go on.
     pub fn stop(&mut self) -> Result<(), Error> {
         self.change(true)
     }
@@ -259,7 +263,13 @@ impl Child {
         if self.running.stopped().is_some() == stop {
             return Ok(());
         }
+        let give_up = Instant::now() + ASK_AT_MOST;
         loop {
+            if Instant::now() >= give_up {
+                // It isn't to happen when nobody expects it any more.
+                self.running.stop(!stop)?;
+                return Err(self.running.unmoved(stop).into());
+            }
             let stops = self.running.stops();
             self.running.stop(stop)?;
             let deadline = Instant::now() + ASK_AGAIN;

@@ -5,12 +5,16 @@
  *   crowd burn MARK N MS    N children, each of which leaves a grandchild in a session of its own
  *                           that uses MS milliseconds of processor time; waits for them by a pipe
  *   crowd stopped MARK      a child that is stopped, one that ignores SIGTERM, one in a session of
- *                           its own; says "ready"; sleeps */
+ *                           its own; says "ready"; sleeps
+ *   crowd vfork MARK        sleeps in vfork(2), for a child that never executes anything; says
+ *                           "ready" before */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -80,6 +84,11 @@ int main(int argc, char **argv) {
         }
         usleep(20000);
         puts("ready");
+        for (;;) pause();
+    }
+    if (strcmp(how, "vfork") == 0) {
+        puts("ready");
+        syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
         for (;;) pause();
     }
     return 99;

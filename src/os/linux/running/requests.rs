@@ -91,6 +91,22 @@ impl Running {
             }
         }
     }
+
+    /// Why a command that was asked to stop or to go on, again and again, is given up.
+    pub(crate) fn unmoved(&self, stop: bool) -> LaunchError {
+        let what = if stop {
+            "the command doesn't stop: it waits inside the kernel, possibly for a child that was to \
+             execute a program (vfork(2))"
+        } else {
+            "the command doesn't go on: it waits inside the kernel, or is frozen"
+        };
+        LaunchError {
+            layer: Layer::ProcessTree,
+            kind: LaunchFailure::Lost(what.to_owned()),
+            remedy: None,
+            contradiction: None,
+        }
+    }
 }
 
 fn not_heard() -> LaunchError {
