@@ -1,12 +1,13 @@
 /* The least that a launch of the layers in this benchmark takes: the same kernel calls as
  * ringfence's, in one static program that reads no profile, plans nothing and checks little.
  *
- * floor [-b] [-s] [-g CGROUP] DIRECTORY PROGRAM
+ * floor [-b] [-s] [-g CGROUP]... DIRECTORY PROGRAM
  *
  * -b  makes the network namespace beside the mounts, as ringfence does where a processor is idle
  * -s  launches once for each byte on its input, and writes the nanoseconds that each took as 8
  *     bytes: what is left of a launch without the exec of a launcher
- * -g  makes a cgroup below CGROUP, of either version, limits its processes, and removes it */
+ * -g  makes a cgroup below CGROUP, of either version, limits its processes, and removes it; may be
+ *     there several times, as a version 1 has a hierarchy for each controller */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -47,8 +48,16 @@ static long must(long returned, const char *call) {
     return returned;
 }
 
-static int root, mask, spare, beside, maker, privileged, channel[2], told[2], join = -1;
-static const char *directory, *program, *inside, *parent;
+static int root, mask, spare, beside, maker, privileged, channel[2], told[2];
+static const char *directory, *program, *inside;
+
+/* The cgroups of one run: their parents, what each is, and how the child gets in. */
+enum { MOST = 8 };
+static struct cgroup {
+    const char *parent;
+    int above, own, second, join;
+} cgroups[MOST];
+static int many;
 static char *stack, users[64], groups[64];
 extern char **environ;
 
@@ -293,7 +302,8 @@ static void init(void) {
     }
     if (beside) maker = MUST(clone(make_network, stack + 65536, CLONE_VM | SIGCHLD, 0));
     MUST(setsid());
-    if (join >= 0) MUST(write(join, "0", 1));
+    for (int i = 0; i < many; i++)
+        if (cgroups[i].join >= 0) MUST(write(cgroups[i].join, "0", 1));
     MUST(unshare(CLONE_NEWCGROUP));
     mounts();
     MUST(sethostname("sandbox", 7));
@@ -315,48 +325,56 @@ static int under(int at, const char *name, int flags) {
     return MUST(openat(at, name, flags | O_CLOEXEC));
 }
 
-/* A cgroup for one run; returns its parent. Version 2 is the one that has cgroup.controllers. */
-static int make_cgroup(const char *name, int *own, int *second) {
-    int above = under(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
-    *second = faccessat(above, "cgroup.controllers", F_OK, 0) == 0;
-    MUST(mkdirat(above, name, 0755));
-    *own = under(above, name, O_RDONLY | O_DIRECTORY);
-    int limit = openat(*own, "pids.max", O_RDWR | O_CLOEXEC);
+/* Version 2 is the one that has cgroup.controllers. */
+static void make_cgroup(struct cgroup *cgroup, const char *name) {
+    cgroup->above = under(AT_FDCWD, cgroup->parent, O_RDONLY | O_DIRECTORY);
+    cgroup->second = faccessat(cgroup->above, "cgroup.controllers", F_OK, 0) == 0;
+    MUST(mkdirat(cgroup->above, name, 0755));
+    cgroup->own = under(cgroup->above, name, O_RDONLY | O_DIRECTORY);
+    int limit = openat(cgroup->own, "pids.max", O_RDWR | O_CLOEXEC);
     if (limit >= 0) {
         char text[32];
         MUST(write(limit, "4097", 4));
         MUST(pread(limit, text, sizeof text, 0));
         close(limit);
     }
-    if (!*second) join = under(*own, "tasks", O_WRONLY);
-    return above;
+    cgroup->join = cgroup->second ? -1 : under(cgroup->own, "tasks", O_WRONLY);
+}
+
+static void remove_cgroup(struct cgroup *cgroup, const char *name) {
+    close(cgroup->own);
+    MUST(unlinkat(cgroup->above, name, AT_REMOVEDIR));
+    close(cgroup->above);
 }
 
 static int launch(void) {
     char name[32];
-    int above = -1, own = -1, second = 0;
+    int born = -1;
     snprintf(name, sizeof name, "floor-%d", getpid());
-    if (parent) above = make_cgroup(name, &own, &second);
+    for (int i = 0; i < many; i++) {
+        make_cgroup(&cgroups[i], name);
+        if (cgroups[i].second) born = cgroups[i].own;
+    }
     MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel));
     MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, told));
     struct clone_args arguments = {
         .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS
             | (beside ? 0 : CLONE_NEWNET) | (privileged ? 0 : CLONE_NEWUSER)
-            | (second ? CLONE_INTO_CGROUP : 0),
+            | (born >= 0 ? CLONE_INTO_CGROUP : 0),
         .exit_signal = SIGCHLD,
-        .cgroup = second ? own : 0,
+        .cgroup = born >= 0 ? born : 0,
     };
     pid_t child = MUST(syscall(SYS_clone3, &arguments, sizeof arguments));
     if (child == 0) init();
     close(channel[1]);
     close(told[1]);
-    if (join >= 0) close(join);
-    join = -1;
+    for (int i = 0; i < many; i++)
+        if (cgroups[i].join >= 0) close(cgroups[i].join);
     int status;
     char word, text[8192], path[64];
     MUST(read(told[0], &word, 1));
     static const char *files[] = { "status", "limits", "cgroup" };
-    for (int i = 0; i < (parent ? 3 : 2); i++) {
+    for (int i = 0; i < (many ? 3 : 2); i++) {
         snprintf(path, sizeof path, "/proc/%d/%s", child, files[i]);
         int file = MUST(open(path, O_RDONLY | O_CLOEXEC));
         MUST(read(file, text, sizeof text));
@@ -372,11 +390,7 @@ static int launch(void) {
     MUST(waitpid(child, 0, 0));
     close(told[0]);
     close(channel[0]);
-    if (parent) {
-        close(own);
-        MUST(unlinkat(above, name, AT_REMOVEDIR));
-        close(above);
-    }
+    for (int i = 0; i < many; i++) remove_cgroup(&cgroups[i], name);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
@@ -386,7 +400,8 @@ int main(int count, char **words) {
     for (; count > 0 && **words == '-'; words++, count--) {
         if ((*words)[1] == 'b') beside = 1;
         if ((*words)[1] == 's') serves = 1;
-        if ((*words)[1] == 'g' && count > 1) words++, count--, parent = *words;
+        if ((*words)[1] == 'g' && count > 1 && many < MOST)
+            words++, count--, cgroups[many++].parent = *words;
     }
     if (count != 2) return 125;
     directory = words[0];

@@ -62,10 +62,10 @@ impl Programs {
         }
     }
 
-    fn floor(&self, options: &[&str], place: &Path, user: Option<u32>) -> Option<Vec<OsString>> {
+    fn floor(&self, options: &[&str], place: &Path, cgroups: &[PathBuf]) -> Option<Vec<OsString>> {
         let mut words: Vec<OsString> = vec![self.floor.clone()?.into()];
         words.extend(options.iter().map(OsString::from));
-        words.extend(cgroup(user).into_iter().flat_map(|at| ["-g".into(), at.into()]));
+        words.extend(cgroups.iter().flat_map(|at| ["-g".into(), at.into()]));
         words.extend([place.into(), self.noop.clone().into()]);
         Some(words)
     }
@@ -86,22 +86,28 @@ pub(crate) fn profile(directory: &Path, more: &str) -> String {
     )
 }
 
-/// Where a launch by this user makes its cgroup, where it makes one and needn't leave its own for
-/// that: the floor makes one there too.
-fn cgroup(user: Option<u32>) -> Option<PathBuf> {
+/// Where a launch by this user makes cgroups for these controllers, where it makes some and needn't
+/// leave its own for that: the floor makes them there too.
+fn cgroups(user: Option<u32>, controllers: &[Controller]) -> Vec<PathBuf> {
     if user.is_some() {
-        return None; // Nothing is delegated to it.
+        return Vec::new(); // Nothing is delegated to it.
     }
     let roots = Roots::default();
-    let facts = probe(&Layout::read(&roots).ok()?, &roots, Effort::Look);
-    match facts.support(Controller::Processes) {
+    let Ok(layout) = Layout::read(&roots) else { return Vec::new() };
+    let facts = probe(&layout, &roots, Effort::Look);
+    let place = |controller: &Controller| match facts.support(*controller) {
         Support::V1 { parent } => Some(parent.directory.clone()),
-        Support::V2 => facts
-            .place
-            .filter(|place| matches!(place.kind, PlaceKind::Root | PlaceKind::Sibling))
-            .map(|place| place.parent.directory),
+        Support::V2 => {
+            let place = facts.place.as_ref()?;
+            let stays = matches!(place.kind, PlaceKind::Root | PlaceKind::Sibling);
+            stays.then(|| place.parent.directory.clone())
+        }
         _ => None,
-    }
+    };
+    let mut places: Vec<_> = controllers.iter().filter_map(place).collect();
+    places.sort();
+    places.dedup();
+    places
 }
 
 /// The command line, the floor and the peers, in turns.
@@ -114,9 +120,10 @@ pub(crate) fn beside_others(
 ) {
     let way = |name: &str, words| Way::program(name, words, user, &place.0);
     let mut ways = vec![way(OURS, programs.run(&programs.profile, &[], &[&programs.noop]))];
+    let cgroups = cgroups(user, &[Controller::Processes]);
     let floors = [(FLOOR, ["-b"].as_slice()), ("floor, one after the other", &[])];
     for (name, options) in floors {
-        ways.extend(programs.floor(options, &place.0, user).map(|words| way(name, words)));
+        ways.extend(programs.floor(options, &place.0, &cgroups).map(|words| way(name, words)));
     }
     ways.push(way(BWRAP, peers::bubblewrap(&place.0, &programs.noop)));
     let figures = compare(&format!("As {who}: the command line"), ways, rounds);
@@ -160,7 +167,11 @@ pub(crate) fn library(place: &Place, programs: &Programs, who: &str, rounds: usi
         let time = start.elapsed();
         if outcome.success() { Ok(time) } else { Err(outcome.ending.to_string()) }
     })];
-    let served = programs.floor(&["-s", "-b"], &place.0, None).and_then(Served::new);
+    // An outcome says what the run has used: a program that wants to know has it counted.
+    let counted =
+        [Controller::Processes, Controller::Memory, Controller::CpuAccounting, Controller::Io];
+    let cgroups = cgroups(None, &counted);
+    let served = programs.floor(&["-s", "-b"], &place.0, &cgroups).and_then(Served::new);
     if let Some(mut served) = served {
         ways.push(Way::new(SERVED, move || served.once()));
     }

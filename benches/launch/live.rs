@@ -27,6 +27,8 @@ pub(crate) fn idle(place: &Place, programs: &Programs, user: Option<u32>, who: &
             .collect();
         let Ok(mut children) = children else { return println!("  SKIP: no process to be had") };
         let inits: Vec<_> = children.iter().map(|child| init_of(child.id())).collect();
+        // Until both have nothing to do any more.
+        std::thread::sleep(Duration::from_secs(1));
         let figures = children
             .iter()
             .zip(&inits)
@@ -63,8 +65,6 @@ fn init_of(launcher: u32) -> Option<u32> {
             && std::fs::read_to_string(format!("/proc/{command}/comm"))
                 .is_ok_and(|n| n == "sleeper\n")
         {
-            // Until the launcher has let go of what it needed for the launch.
-            std::thread::sleep(Duration::from_millis(20));
             return Some(init);
         }
         std::thread::sleep(Duration::from_millis(2));
