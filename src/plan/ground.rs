@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::policy::filesystem::below;
+use crate::policy::filesystem::is_below;
 
 /// Whose something in the new root is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Ground {
 
     /// Notes that an empty file system is put at a path: what was below is covered.
     pub(super) fn clear(&mut self, path: &Path) {
-        self.0.retain(|known, _| below(Path::new(known), path).is_none());
+        self.0.retain(|known, _| !is_below(Path::new(known), path));
         self.0.insert(path.into(), Owner::Sandbox);
     }
 }

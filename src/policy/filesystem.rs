@@ -1,7 +1,5 @@
 //! What is visible of the file system: absolute, normalized paths, parents before children.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Policy;
@@ -94,20 +92,24 @@ impl Policy {
     }
 }
 
-/// What is left of `path` below `base`, nothing if they are the same; `None` if it isn't there.
+/// Whether `path` is `base` or below it.
 ///
-/// Both have to be absolute and normalized. Then bytes tell as much as [`Path::strip_prefix`] finds
-/// out part by part, which a launch would do some hundred times.
+/// Both have to be absolute and normalized. Then bytes tell as much as [`Path::starts_with`] finds out
+/// part by part, which a launch would do some hundred times.
+#[must_use]
+pub(crate) fn is_below(path: &Path, base: &Path) -> bool {
+    let [path, base] = [path, base].map(|path| path.as_os_str().as_encoded_bytes());
+    match (path.strip_prefix(base), base) {
+        (None, _) => false,
+        (Some(_), b"/") => true,
+        (Some(rest), _) => rest.is_empty() || rest.starts_with(b"/"),
+    }
+}
+
+/// What is left of `path` below `base`, nothing if they are the same; `None` if it isn't there.
 #[must_use]
 pub(crate) fn below<'p>(path: &'p Path, base: &Path) -> Option<&'p Path> {
-    let (bytes, base) = (path.as_os_str().as_bytes(), base.as_os_str().as_bytes());
-    let rest = match (bytes.strip_prefix(base)?, base) {
-        (rest, b"/") => rest,
-        ([], _) => &[],
-        ([b'/', rest @ ..], _) => rest,
-        _ => return None,
-    };
-    Some(Path::new(OsStr::from_bytes(rest)))
+    if is_below(path, base) { path.strip_prefix(base).ok() } else { None }
 }
 
 /// A directory of a writable bind that must stay where it is: see [`Filesystem::pins`].
@@ -136,11 +138,11 @@ impl Filesystem {
         // In their order, all that is below a target follows it.
         let first = self.mounts.partition_point(|mount| mount.target <= writable.target);
         let inside = self.mounts.get(first..).unwrap_or_default().iter();
-        let inside = inside.take_while(|mount| below(&mount.target, &writable.target).is_some());
+        let inside = inside.take_while(|mount| is_below(&mount.target, &writable.target));
         let fixed = inside.filter(fixed).map(|mount| &mount.target);
         let between = fixed.chain(&self.hide).flat_map(|path| path.ancestors().skip(1));
         let mut pins: Vec<_> = between
-            .filter(|path| *path != writable.target && below(path, &writable.target).is_some())
+            .filter(|path| *path != writable.target && is_below(path, &writable.target))
             .filter(|path| self.mount_above(path) == Some(writable))
             .filter_map(|path| {
                 let rest = below(path, &writable.target)?;
@@ -155,8 +157,7 @@ impl Filesystem {
     /// The outermost untrusted tree that a path of the host is in: links below it aren't followed.
     #[must_use]
     pub fn untrusted_above(&self, path: &Path) -> Option<&Path> {
-        let above =
-            |tree: &&PathBuf| below(path, tree).is_some_and(|rest| !rest.as_os_str().is_empty());
+        let above = |tree: &&PathBuf| is_below(path, tree) && path.as_os_str() != tree.as_os_str();
         let above = self.untrusted.iter().filter(above);
         above.min_by_key(|tree| tree.as_os_str().len()).map(PathBuf::as_path)
     }

@@ -2,7 +2,9 @@
 
 use crate::processes::text;
 use crate::scene::{Scene, held_if, judge};
-use crate::table::{ALL, AS_ROOT, Attack, BOTH, Control, FILTER, IDENTITY, Verdict};
+use crate::table::{
+    ALL, AS_ROOT, Attack, BOTH, Control, FILTER, IDENTITY, VIEW_OR_LANDLOCK, Verdict,
+};
 
 pub fn attacks() -> Vec<Attack> {
     vec![
@@ -52,9 +54,16 @@ pub fn attacks() -> Vec<Attack> {
             Control::Own,
             cores,
         ),
-        Attack::new(28, "devices", IDENTITY, Control::Bare(AS_ROOT), |scene| {
+        Attack::new(28, "devices by nodes of its own", IDENTITY, Control::Bare(AS_ROOT), |scene| {
             scene.attack(&[], "devices", &[&scene.writable()])
         }),
+        Attack::new(
+            28,
+            "devices that the host lets any user open",
+            VIEW_OR_LANDLOCK,
+            Control::Bare(AS_ROOT),
+            |scene| scene.attack(&[], "common-devices", &[]),
+        ),
     ]
 }
 

@@ -31,7 +31,7 @@ int in_child(int (*function)(char **), char **arguments);
 typedef void attack(char **arguments);
 
 attack content, metadata, handles, own_namespaces, pinned, outside, hidden, submounts, exchanged;
-attack kernel_files, devices, io_uring, new_calls, foreign, high_bits, setid, terminal, danger;
+attack kernel_files, devices, common_devices, io_uring, new_calls, foreign, high_bits, setid, terminal, danger;
 attack abstract_socket, path_socket, families, tcp, netlink;
 attack launcher, limits, victim, host_namespaces, descriptors, environment, ipc, keyrings;
 attack fork_bomb, memory, cgroup, locks, early;

@@ -17,6 +17,7 @@ static const struct {
     {"submounts", submounts},
     {"kernel-files", kernel_files},
     {"devices", devices},
+    {"common-devices", common_devices},
     {"io-uring", io_uring},
     {"new-calls", new_calls},
     {"foreign", foreign},
