@@ -14,7 +14,7 @@ pub struct Filesystem {
     /// after those above it.
     pub mounts: Vec<Mount>,
     /// Trees of the host in which somebody who isn't trusted may have made symbolic links: the
-    /// working directory, and what a command may write to.
+    /// working directory, and what a command may write to. In order.
     pub untrusted: Vec<PathBuf>,
     /// Paths inside the sandbox that are masked.
     pub hide: Vec<PathBuf>,
@@ -98,7 +98,7 @@ impl Policy {
 /// part by part, which a launch would do some hundred times.
 #[must_use]
 pub(crate) fn is_below(path: &Path, base: &Path) -> bool {
-    let [path, base] = [path, base].map(|path| path.as_os_str().as_encoded_bytes());
+    let (path, base) = (path.as_os_str().as_encoded_bytes(), base.as_os_str().as_encoded_bytes());
     match (path.strip_prefix(base), base) {
         (None, _) => false,
         (Some(_), b"/") => true,
@@ -157,9 +157,11 @@ impl Filesystem {
     /// The outermost untrusted tree that a path of the host is in: links below it aren't followed.
     #[must_use]
     pub fn untrusted_above(&self, path: &Path) -> Option<&Path> {
-        let above = |tree: &&PathBuf| is_below(path, tree) && path.as_os_str() != tree.as_os_str();
-        let above = self.untrusted.iter().filter(above);
-        above.min_by_key(|tree| tree.as_os_str().len()).map(PathBuf::as_path)
+        let tree = |above: &Path| {
+            let found = self.untrusted.binary_search_by(|own| own.as_path().cmp(above)).ok()?;
+            self.untrusted.get(found).map(PathBuf::as_path)
+        };
+        path.ancestors().skip(1).filter_map(tree).last()
     }
 
     /// What of the host a path inside the sandbox shows, where the root is `root`; `None`: nothing

@@ -1,7 +1,7 @@
 //! The mounts of a policy: which of two at the same place counts, and which directories aren't
 //! opened by merely starting in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Validator;
@@ -115,7 +115,7 @@ impl Validator<'_> {
         // worked on.
         let cwd = self.expander.variables.cwd.clone();
         let cwd = cwd.filter(|cwd| !self.holds_home(cwd) && !is_shared(cwd));
-        written.chain(cwd).collect()
+        written.chain(cwd).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Whether a directory is the root, the home directory, or above it.
