@@ -291,6 +291,26 @@ fn a_hidden_file_that_is_replaced_outside_ends_the_run() {
 }
 
 #[test]
+fn a_command_that_can_take_mounts_away_is_said_to() {
+    // Root keeps its capabilities at this level, and can show itself what is hidden; whoever has none
+    // can't, and nothing is said.
+    let (said, by_root) = ("CAP_SYS_ADMIN, by which it can take mounts away", Caller::Root);
+    for caller in callers() {
+        for level in ["basic", "containerized"] {
+            let workspace = Workspace::new(caller);
+            workspace.write("project/.env", "secret");
+            let script = "umount .env && cat .env";
+            let options = ["-l", level, "--hide", ".env"];
+            let (run, report) = workspace.report(&options, script);
+            let shown = run.stdout().contains("secret");
+            let told = run.stderr().contains(said) && report["notes"].to_string().contains(said);
+            let can = caller == by_root && level == "basic";
+            assert_eq!((shown, told), (can, can), "{caller:?} {level}: {run:?} {report}");
+        }
+    }
+}
+
+#[test]
 fn hidden_paths_that_cannot_be_watched_are_an_error() {
     let caller = Caller::User;
     let workspace = Workspace::new(caller);
