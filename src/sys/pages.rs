@@ -17,10 +17,25 @@ pub(crate) fn give_back() {
     // SAFETY: the kernel has told where the headers of this program are, and how many.
     let headers = unsafe { std::slice::from_raw_parts(table as *const libc::Elf64_Phdr, count) };
     let place = |header: &libc::Elf64_Phdr| usize::try_from(header.p_vaddr).unwrap_or(0);
-    // Addresses in it are relative to where the program was put.
-    let Some(own) = headers.iter().find(|header| header.p_type == libc::PT_PHDR) else { return };
-    let base = table.wrapping_sub(place(own));
+    // Addresses in them are relative to where the program was put. Those of musl's programs don't say
+    // where they are themselves, but follow the file's header, which begins the first segment.
     let page = rustix::param::page_size();
+    let base = if let Some(own) = headers.iter().find(|header| header.p_type == libc::PT_PHDR) {
+        table.wrapping_sub(place(own))
+    } else if table % page == size_of::<libc::Elf64_Ehdr>()
+        && let Some(first) =
+            headers.iter().find(|header| header.p_type == libc::PT_LOAD && header.p_offset == 0)
+    {
+        let start = table & !(page - 1);
+        // SAFETY: it is in the page that the headers are in; any four bytes are a number.
+        let magic = unsafe { std::ptr::read_unaligned(start as *const [u8; 4]) };
+        if magic != *b"\x7fELF" {
+            return;
+        }
+        start.wrapping_sub(place(first))
+    } else {
+        return;
+    };
     let as_in_file = |header: &&libc::Elf64_Phdr| {
         header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0
     };
