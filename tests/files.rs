@@ -73,6 +73,33 @@ fn a_read_only_file_stays_so_by_every_way_to_it() {
 }
 
 #[test]
+fn the_root_of_the_host_shows_what_the_host_has() {
+    // By every name that leads to it; the sandbox's own root is stacked on it at that moment.
+    everywhere(|workspace, caller, level| {
+        workspace.write("read/file", "read");
+        symlink("/", workspace.path().join("link")).unwrap();
+        let link = workspace.path().join("link");
+        let above = format!("{}/..", workspace.path().join("read/../../..").display());
+        let lacking = format!("refuse=mount_setattr:{}", libc::ENOSYS);
+        for source in ["/", link.to_str().unwrap(), &above] {
+            let bind = format!("{source}:/mnt");
+            let script =
+                format!("cat /mnt{}/read/file /mnt/proc/1/comm", workspace.path().display());
+            let words = ["run", "-q", "-l", level, "--ro", &bind, "--", "sh", "-c", &script];
+            let first = std::fs::read_to_string("/proc/1/comm").unwrap();
+            let expected = format!("read{}", first.trim());
+            let name = format!("{caller:?} {level} {source}");
+            assert_eq!(workspace.ringfence(words).finish().success(), expected, "{name}");
+            let run = workspace.hostile(&[&lacking], &words).finish();
+            // Which mounts are below what a link leads to is not known before.
+            if source == "/" || run.code() != 125 {
+                assert_eq!(run.success(), expected, "{name}");
+            }
+        }
+    });
+}
+
+#[test]
 fn links_in_a_bound_tree_send_no_mount_to_the_host() {
     // Row 6 (CVE-2026-87766): a mount point below a tree that the command could write to before.
     everywhere(|workspace, caller, level| {

@@ -1,6 +1,6 @@
 //! What of the host a mount shows, and what it needs of the host.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::build::Builder;
 use super::facts::{Cause, PathFact};
@@ -29,6 +29,13 @@ pub(super) fn will_show(builder: &Builder<'_>, bind: &Bind, text: &Path) -> bool
 /// The tree above a path of the host, below which no link is to be followed.
 pub(super) fn policy_untrusted(builder: &Builder<'_>, source: &Path) -> Option<PathBuf> {
     builder.policy.filesystem.untrusted_above(source).map(Path::to_owned)
+}
+
+/// Whether a source may turn out to be the host's root directory.
+pub(super) fn may_be_root(builder: &Builder<'_>, source: &Path) -> bool {
+    let is_link = matches!(builder.facts.paths.get(source), Some(PathFact::Link { .. }));
+    // Where `..` leads isn't known without looking at the links before it.
+    is_link || source == Path::new("/") || source.components().any(|it| it == Component::ParentDir)
 }
 
 /// Directories of a writable bind that are bound onto themselves, so that they can't be renamed with

@@ -192,6 +192,7 @@ impl View {
                     executable: !noexec,
                     device: false,
                     no_links_below: policy_untrusted(builder, source),
+                    may_be_root: binds::may_be_root(builder, source),
                     map_owner: None,
                 };
                 self.bind(builder, bind, mount.optional, *map_owner);
@@ -304,6 +305,7 @@ impl View {
                 executable: false,
                 device: true,
                 no_links_below: None,
+                may_be_root: false,
                 map_owner: None,
             };
             push_bind(builder, bind);

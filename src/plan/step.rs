@@ -191,6 +191,8 @@ pub struct Bind {
     pub device: bool,
     /// The tree above the source, below which no symbolic link is followed.
     pub no_links_below: Option<PathBuf>,
+    /// Whether the source may turn out to be the root directory, on which the new root is stacked.
+    pub may_be_root: bool,
     /// The host's user and group whose files appear as the sandbox's own, if that is wanted.
     pub map_owner: Option<OwnerMap>,
 }

@@ -66,6 +66,7 @@ fn every_step() -> Vec<Step> {
             device: false,
             map_owner: None,
             no_links_below: None,
+            may_be_root: false,
         }),
         Step::Symlink { path: path(), text: path() },
         Step::EmptyFile(path()),

@@ -1,16 +1,19 @@
 //! The child's mounts: by descriptor, with targets resolved inside the new root.
 
+mod single;
+
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags, UnmountFlags,
-};
+use rustix::mount::{MountPropagationFlags, OpenTreeFlags, UnmountFlags};
 
-use super::ops::{Place, TmpfsOptions};
+use self::single::{
+    attach, attach_over_root, change_propagation, copy_tree, copy_tree_without_links, create_file,
+    new_filesystem, remount_by_descriptor,
+};
+use super::ops::{Place, Source, TmpfsOptions};
 use super::record::{Call, Failure, In};
 use super::resolve;
 use crate::sys::mount::{Reach, attribute, map_ids, set_attributes};
@@ -28,6 +31,8 @@ pub(crate) struct Mounts<'a> {
     /// apart when it is closed, and as with every unmount, all processors would be waited for.
     unattached: Option<OwnedFd>,
     mask_is_attached: bool,
+    /// Whether it lies on the root directory, below the new root.
+    mask_is_stacked: bool,
     /// The directory that something was made in last: what comes next is often made beside it.
     place: Option<(&'a CStr, OwnedFd)>,
 }
@@ -46,6 +51,7 @@ impl<'a> Mounts<'a> {
             mask: None,
             unattached: None,
             mask_is_attached: false,
+            mask_is_stacked: false,
             place: None,
         }
     }
@@ -76,8 +82,9 @@ impl<'a> Mounts<'a> {
             self.change(mask.as_fd(), sealed)?;
             self.unattached = copy_tree(mask.as_fd(), c"file").ok();
         }
-        self.mask_is_attached = self.unattached.is_none();
-        if self.mask_is_attached {
+        self.mask_is_stacked = self.unattached.is_none();
+        self.mask_is_attached = self.mask_is_stacked;
+        if self.mask_is_stacked {
             attach_over_root(mask.as_fd())?;
             self.change(mask.as_fd(), sealed)?;
         }
@@ -85,6 +92,13 @@ impl<'a> Mounts<'a> {
         self.mask = Some(mask);
         self.root = Some(root);
         Ok(())
+    }
+
+    /// Changes whether copies are made of what is stacked on the root directory.
+    fn change_stacked(&self, propagation: MountPropagationFlags) -> Result<(), Failure> {
+        let lowest = self.mask.as_ref().filter(|_| self.mask_is_stacked);
+        let lowest = lowest.map_or_else(|| self.root(), |mask| Ok(mask.as_fd()))?;
+        change_propagation(lowest, propagation)
     }
 
     fn root(&self) -> Result<BorrowedFd<'_>, Failure> {
@@ -135,15 +149,21 @@ impl<'a> Mounts<'a> {
     /// path in the meantime. One recursive call sets the attributes of all mounts below it.
     pub(crate) fn bind(
         &mut self,
-        source: &CStr,
-        below: Option<&CStr>,
+        source: &Source,
         target: &CStr,
         (attributes, id_map): (u64, Option<&OwnedFd>),
     ) -> Result<(), Failure> {
-        let tree = match below {
-            None => copy_tree(CWD, source)?,
-            Some(below) => copy_tree_without_links(below, source)?,
+        // A copy of the root directory must not have what is stacked on it: that would cover it.
+        if source.may_be_root {
+            self.change_stacked(MountPropagationFlags::UNBINDABLE)?;
+        }
+        let tree = match &source.no_links_below {
+            None => copy_tree(CWD, &source.path)?,
+            Some(below) => copy_tree_without_links(below, &source.path)?,
         };
+        if source.may_be_root {
+            self.change_stacked(MountPropagationFlags::PRIVATE)?;
+        }
         self.restrict(tree.as_fd(), attributes)?;
         if let Some(namespace) = id_map {
             map_ids(tree.as_fd(), namespace.as_fd()).in_call(Call::IdMap)?;
@@ -311,96 +331,6 @@ fn new_mask() -> Result<OwnedFd, Failure> {
     rustix::fs::mkdirat(&mask, c"directory", Mode::empty()).in_call(Call::Mkdir)?;
     create_file(mask.as_fd(), c"file", Mode::empty())?;
     Ok(mask)
-}
-
-/// `mount(2)` with `MS_REMOUNT | MS_BIND`: changes one mount. What it doesn't allow yet stays so: a
-/// user namespace may not take that away.
-fn remount_by_descriptor(mount: BorrowedFd<'_>, attributes: u64) -> Result<(), Failure> {
-    use rustix::fs::StatVfsMountFlags as Present;
-    use rustix::mount::MountFlags as Flags;
-    let present = rustix::fs::fstatvfs(mount).in_call(Call::Stat)?.f_flag;
-    let mut flags = Flags::BIND;
-    for (attribute, present_flag, flag) in [
-        (attribute::RDONLY, Present::RDONLY, Flags::RDONLY),
-        (attribute::NOSUID, Present::NOSUID, Flags::NOSUID),
-        (attribute::NODEV, Present::NODEV, Flags::NODEV),
-        (attribute::NOEXEC, Present::NOEXEC, Flags::NOEXEC),
-    ] {
-        if attributes & attribute != 0 || present.contains(present_flag) {
-            flags |= flag;
-        }
-    }
-    let mut buffer = [0_u8; PROC_FD_BYTES];
-    let path = proc_path(mount, &mut buffer).in_call(Call::Mount)?;
-    rustix::mount::mount_remount(path, flags, c"").in_call(Call::Mount)
-}
-
-/// Room for `/proc/self/fd/` and a number.
-const PROC_FD_BYTES: usize = 32;
-
-/// The path by which `/proc` knows a descriptor, written without allocating.
-fn proc_path<'b>(
-    descriptor: BorrowedFd<'_>,
-    buffer: &'b mut [u8; PROC_FD_BYTES],
-) -> Result<&'b CStr, Errno> {
-    use std::io::Write;
-    use std::os::fd::AsRawFd;
-    let mut rest: &mut [u8] = buffer;
-    write!(rest, "/proc/self/fd/{}", descriptor.as_raw_fd()).map_err(|_| Errno::NAMETOOLONG)?;
-    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::NAMETOOLONG)
-}
-
-fn create_file(parent: BorrowedFd<'_>, name: &CStr, mode: Mode) -> Result<(), Failure> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(parent, name, flags, mode).in_call(Call::Create).map(drop)
-}
-
-fn new_filesystem(
-    kind: &CStr,
-    options: &[(&CStr, &CStr)],
-    attributes: u64,
-) -> Result<OwnedFd, Failure> {
-    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).in_call(Call::Fsopen)?;
-    for (key, value) in options {
-        rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value)
-            .in_call(Call::Fsconfig)?;
-    }
-    rustix::mount::fsconfig_create(context.as_fd()).in_call(Call::Fsconfig)?;
-    let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
-    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-        .in_call(Call::Fsmount)
-}
-
-fn copy_tree(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Failure> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_RECURSIVE;
-    rustix::mount::open_tree(directory, path, flags).in_call(Call::OpenTree)
-}
-
-/// The same for a source below a tree in which somebody may have made links: one on the way, or at
-/// its end, would make the mount show something else.
-fn copy_tree_without_links(tree: &CStr, path: &CStr) -> Result<OwnedFd, Failure> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let tree = rustix::fs::open(tree, flags, Mode::empty()).in_call(Call::Open)?;
-    let source = resolve::walk(tree.as_fd(), path).in_call(Call::OpenTree)?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_EMPTY_PATH
-        | OpenTreeFlags::AT_RECURSIVE;
-    rustix::mount::open_tree(source, c"", flags).in_call(Call::OpenTree)
-}
-
-fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Failure> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(mount, c"", target, c"", flags).in_call(Call::MoveMount)
-}
-
-/// Stacks a mount on the root directory. Paths still start at the old root below it, which needs
-/// no mount point for the new one anywhere on the host.
-fn attach_over_root(mount: BorrowedFd<'_>) -> Result<(), Failure> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    rustix::mount::move_mount(mount, c"", CWD, c"/", flags).in_call(Call::MoveMount)
 }
 
 /// Tries what the mounting steps rely on, without a step: whether anything can be mounted, and

@@ -41,9 +41,7 @@ pub(crate) enum ChildOp {
         text: CString,
     },
     Bind {
-        source: CString,
-        /// The tree that `source` is relative to then, without links on the way.
-        below: Option<CString>,
+        source: Source,
         target: CString,
         attributes: u64,
         id_map: Option<OwnedFd>,
@@ -126,6 +124,15 @@ impl ChildOp {
             _ => {}
         }
     }
+}
+
+/// What is bound, of the host.
+pub(crate) struct Source {
+    pub(crate) path: CString,
+    /// The tree that the path is relative to then, without links on the way.
+    pub(crate) no_links_below: Option<CString>,
+    /// Whether it may turn out to be the root directory.
+    pub(crate) may_be_root: bool,
 }
 
 /// The texts of the maps of one user and one group.

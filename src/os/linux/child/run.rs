@@ -149,8 +149,8 @@ impl<'a> Runner<'a> {
             ChildOp::Directory { place, mode } => mounts.directory(place, *mode),
             ChildOp::EmptyFile(place) => mounts.empty_file(place),
             ChildOp::Symlink { place, text } => mounts.symlink(place, text),
-            ChildOp::Bind { source, below, target, attributes, id_map } => {
-                mounts.bind(source, below.as_deref(), target, (*attributes, id_map.as_ref()))
+            ChildOp::Bind { source, target, attributes, id_map } => {
+                mounts.bind(source, target, (*attributes, id_map.as_ref()))
             }
             ChildOp::Remount { path, attributes } => mounts.remount(path, *attributes),
             ChildOp::Tmpfs { target, options, attributes, optional } => {

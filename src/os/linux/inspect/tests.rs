@@ -35,6 +35,7 @@ fn host_root_with_writable(target: &str) -> Plan {
             device: false,
             map_owner: None,
             no_links_below: None,
+            may_be_root: false,
         }),
         Step::Tmpfs(Tmpfs {
             target: "/tmp".into(),

@@ -66,10 +66,13 @@ fn operation(op: &ChildOp, before_the_root: bool) -> Result<(), String> {
             one_name(&place.name)?;
             inner(&place.parent)
         }
-        ChildOp::Bind { source, below, target, attributes, .. } => {
+        ChildOp::Bind { source, target, attributes, .. } => {
             // Relative to a tree, or from the host's root.
-            let host = source.to_bytes().starts_with(b"/");
-            ensure(host == below.is_none(), || format!("{source:?} below {below:?}"))?;
+            let (path, below) = (&source.path, &source.no_links_below);
+            let host = path.to_bytes().starts_with(b"/");
+            ensure(host == below.is_none(), || format!("{path:?} below {below:?}"))?;
+            let root = path.to_bytes() == b"/";
+            ensure(source.may_be_root || !root, || "the new root in itself".to_owned())?;
             let sealed = crate::sys::mount::attribute::NOSUID;
             ensure(attributes & sealed == sealed, || "setuid files would work".to_owned())?;
             inner(target)

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use super::super::child::ops::{ChildOp, TmpfsOptions};
+use super::super::child::ops::{ChildOp, Source, TmpfsOptions};
 use super::super::idmap;
 use super::{Problem, host_path, inner_path, place, text};
 use crate::plan::step::{Bind, NewRoot, Step, Tmpfs};
@@ -44,13 +44,16 @@ fn attributes(writable: bool, executable: bool, device: bool) -> u64 {
 
 fn bind_op(bind: &Bind) -> Result<ChildOp, Problem> {
     let below = bind.no_links_below.as_deref();
-    let source = match below.and_then(|below| bind.source.strip_prefix(below).ok()) {
+    let path = match below.and_then(|below| bind.source.strip_prefix(below).ok()) {
         Some(rest) => text(rest.as_os_str())?,
         None => host_path(&bind.source)?,
     };
     Ok(ChildOp::Bind {
-        source,
-        below: below.map(host_path).transpose()?,
+        source: Source {
+            path,
+            no_links_below: below.map(host_path).transpose()?,
+            may_be_root: bind.may_be_root,
+        },
         target: inner_path(&bind.target)?,
         attributes: attributes(bind.writable, bind.executable, bind.device),
         id_map: bind.map_owner.map(idmap::namespace).transpose()?,
