@@ -40,8 +40,7 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Ending {
         if ended.killed {
             return Ending::Killed;
         }
-        let message = "the sandbox's init was killed, and the command with it".to_owned();
-        return Ending::LauncherError { message };
+        return Ending::LauncherError { message: without_init(ended.init) };
     };
     // The layout of a wait status is part of the kernel's interface: the signal is in the low
     // seven bits, the exit status in the eight above the next.
@@ -62,6 +61,18 @@ pub(super) fn classify(ended: &Ended, plan: &Plan) -> Ending {
         },
         signal::KILL if ended.killed => Ending::Killed,
         signal => Ending::Signaled { signal },
+    }
+}
+
+/// Says how init ended, which hasn't told of the command.
+fn without_init(status: i32) -> String {
+    match (status & 0x7f, status >> 8 & 0xff) {
+        (0, code) => {
+            format!("the sandbox's init gave up with status {code}, and the command was killed")
+        }
+        (signal, _) => {
+            format!("the sandbox's init was killed by signal {signal}, and the command with it")
+        }
     }
 }
 

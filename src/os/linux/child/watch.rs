@@ -54,8 +54,7 @@ pub(super) fn watch(program: &Program, channels: &Channels, born: &Born) -> i32 
         return FAILED;
     }
     let news = News { channel, limit: None, state: None };
-    // Not yet: on Linux 5.10 an init was seen killed where its time limit came soon after.
-    let rest = Rest::new(false);
+    let rest = Rest::new(true);
     let mut watch = Watch { program, born, signals, timer, patience: Patience::Limit, news, rest };
     let end = watch.until_the_end();
     if let (End::LauncherGone, Some(terminal)) = (end, &program.terminal) {

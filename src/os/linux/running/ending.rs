@@ -16,6 +16,8 @@ use crate::sys::wait::{Usage, Wait, reap};
 pub(crate) struct Ended {
     /// The command's wait status (`wait(2)`); `None`: init was killed, and the command with it.
     pub(crate) status: Option<i32>,
+    /// Init's own wait status.
+    pub(crate) init: i32,
     /// Why the command could not be executed.
     pub(crate) failure: Option<LaunchError>,
     /// Whether the wall-clock limit was reached.
@@ -55,13 +57,14 @@ impl Drop for Running {
 impl Running {
     /// Takes what there is to know of a run that has ended.
     pub(crate) fn finish(&mut self) -> Result<Ended, LaunchError> {
-        let usage = self.reap()?;
+        let (init, usage) = self.reap()?;
         if !self.end_orphans() {
             return Err(self.given_up());
         }
         let statistics = self.statistics();
         Ok(Ended {
             status: self.told.status,
+            init,
             failure: self.failure.take(),
             timed_out: self.timed_out,
             killed: self.killed,
@@ -101,15 +104,15 @@ impl Running {
 
     /// Waits for init's end and reaps it: then the kernel, or init, has ended all others. A process
     /// that can't be killed (waiting for a device) must not hold the launcher for ever.
-    fn reap(&mut self) -> Result<Usage, LaunchError> {
+    fn reap(&mut self) -> Result<(i32, Usage), LaunchError> {
         if !self.tree.has_ended_in(KILL_PATIENCE) {
             self.patience = Patience::GiveUpAt(Instant::now());
             return Err(self.given_up());
         }
         self.reaped = true;
         match reap(Wait::For(self.tree.pid)) {
-            Ok(Some((_, _, usage))) => Ok(usage),
-            Ok(None) => Ok(Usage::default()),
+            Ok(Some((_, status, usage))) => Ok((status, usage)),
+            Ok(None) => Ok((0, Usage::default())),
             Err(errno) => Err(failed(SUPERVISE, "wait4(2)", errno)),
         }
     }
