@@ -372,6 +372,7 @@ fn remount(builder: &mut Builder<'_>, source: &Path, allowed: &Remount) {
         return;
     }
     builder.steps.push(Step::Remount(allowed.clone()));
+    let source = builder.facts.real_paths.get(source).map_or(source, PathBuf::as_path);
     let below = builder.facts.mounts.iter().filter_map(|mount| mount.strip_prefix(source).ok());
     let below: Vec<_> = below.filter(|rest| !rest.as_os_str().is_empty()).collect();
     for rest in below {

@@ -105,6 +105,9 @@ pub struct HostFacts {
     /// Every mount point of the host; filled in only where `mount_attributes` is missing, and each
     /// mount of a tree has to be made read-only by itself.
     pub mounts: Vec<PathBuf>,
+    /// Where those of `paths` lead that go over a symbolic link; filled in together with `mounts`,
+    /// in which no link is.
+    pub real_paths: BTreeMap<PathBuf, PathBuf>,
     /// Numbers of the processors that this process may use.
     pub processors: Vec<u32>,
 }

@@ -272,6 +272,22 @@ fn a_kernel_that_cannot_make_a_tree_read_only_has_each_of_its_mounts_remounted()
 }
 
 #[test]
+fn the_mounts_below_what_a_link_leads_to_are_remounted_too() {
+    let mut host = hosts::old_kernel();
+    host.mounts = ["/", "/usr/lib", "/usr/lib/modules", "/usr/libexec"].map(PathBuf::from).to_vec();
+    host.real_paths = [("/lib".into(), "/usr/lib".into())].into();
+    let members = r#""filesystem": {"mounts": [{"source": "/lib", "target": "/srv"}]},
+        "enforcement": {"landlock": "off"}"#;
+    let plan = planned(&policy(Level::Containerized, members), &host);
+    let remounted = steps(&plan, |step| match step {
+        Step::Remount(remount) => Some(remount.path.clone()),
+        _ => None,
+    });
+    let below: Vec<_> = remounted.iter().filter(|path| path.starts_with("/srv")).collect();
+    assert_eq!(below, [Path::new("/srv"), Path::new("/srv/modules")]);
+}
+
+#[test]
 fn masks_without_proc_and_sys_claim_nothing() {
     let plan = minimal(r#"{"source": "/usr"}"#);
     assert_eq!(status(&plan, Layer::Masks), Status::Off);

@@ -46,6 +46,7 @@ pub(super) fn root() -> HostFacts {
         accounts: accounts(),
         paths: paths(),
         mounts: Vec::new(),
+        real_paths: std::collections::BTreeMap::new(),
         processors: vec![0, 1, 2, 3],
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
         accounts: accounts::look_up(&policy.identity),
         paths: paths::look_at(policy, effort),
         mounts: Vec::new(),
+        real_paths: BTreeMap::new(),
         // Looked up only for a limit to some of them.
         processors: if policy.tree_limits.cpuset.is_empty() { Vec::new() } else { processors() },
         caller,
@@ -59,6 +60,7 @@ pub(crate) fn gather(policy: &Policy, effort: Effort) -> HostFacts {
     }
     if !facts.mount_attributes.is_usable() {
         facts.mounts = paths::mount_points();
+        facts.real_paths = paths::real_paths(&facts.paths);
     }
     if policy.process_limits.nice.is_some() {
         facts.caller.niceness = niceness();

@@ -89,6 +89,12 @@ pub(super) fn mount_points() -> Vec<PathBuf> {
     mountinfo::mounts(&text).map(|mount| mount.point).collect()
 }
 
+/// Where paths lead that aren't the shortest to what is there.
+pub(super) fn real_paths(facts: &BTreeMap<PathBuf, PathFact>) -> BTreeMap<PathBuf, PathBuf> {
+    let real = |path: &PathBuf| Some((path.clone(), path.canonicalize().ok()?));
+    facts.keys().filter_map(real).filter(|(path, real)| path != real).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
