@@ -241,6 +241,8 @@ fn nothing_survives_an_init_killed_from_outside() {
             signal(init.trim().parse().unwrap(), rustix::process::Signal::KILL);
             let output = child.wait_with_output().unwrap();
             assert_eq!(output.status.code(), Some(125), "{caller:?} {level}: {output:?}");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("init was killed by signal 9"), "{caller:?} {level}: {said}");
             nothing_is_left(&mark);
         }
     }

@@ -286,7 +286,8 @@ fn a_limit_of_processor_time_holds_for_all_processes_together() {
             assert!(run.stderr().contains("limits.cpu_time"), "{caller:?} {level}: {run:?}");
             let used = |what: &str| report["usage"][what].as_f64().unwrap();
             let used = used("user_seconds") + used("system_seconds");
-            assert!((0.4..2.0).contains(&used), "{caller:?} {level}: {used}");
+            let most = 2.0 * f64::from(support::patience());
+            assert!((0.4..most).contains(&used), "{caller:?} {level}: {used}");
         }
     }
 }

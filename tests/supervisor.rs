@@ -47,7 +47,8 @@ fn what_orphans_in_sessions_of_their_own_use_is_counted() {
         run.success();
         let used = report["usage"]["user_seconds"].as_f64().unwrap()
             + report["usage"]["system_seconds"].as_f64().unwrap();
-        assert!((0.39..2.0).contains(&used), "{caller:?} {level}: {used} s: {report}");
+        let most = 2.0 * f64::from(support::patience());
+        assert!((0.39..most).contains(&used), "{caller:?} {level}: {used} s: {report}");
         nothing_is_left(mark);
     });
 }
