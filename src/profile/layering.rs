@@ -228,8 +228,7 @@ fn appended_if_any<T: Eq + std::hash::Hash + Clone>(
     base: Option<Vec<Spanned<T>>>,
     over: Option<Vec<Spanned<T>>>,
 ) -> Option<Vec<Spanned<T>>> {
-    match (base, over) {
-        (Some(base), Some(over)) => Some(appended(base, over)),
-        (base, over) => over.or(base),
-    }
+    // No list isn't an empty one.
+    let said = base.is_some() || over.is_some();
+    said.then(|| appended(base.unwrap_or_default(), over.unwrap_or_default()))
 }
