@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -90,6 +91,36 @@ fn before_linux_5_12_every_mount_is_restricted_by_itself() {
         let lacking = format!("refuse=mount_setattr:{}", libc::ENOSYS);
         let run = workspace.hostile(&[&lacking], &words).finish();
         restricted(&run.success(), caller, options);
+    });
+}
+
+#[test]
+fn nothing_is_mounted_on_a_host_that_shares_its_mounts() {
+    // As systemd has it: what is mounted in a copy of the namespace is mounted in it as well.
+    if !rustix::process::geteuid().is_root() {
+        return support::skip("root", "making mounts shared takes root");
+    }
+    everywhere(|workspace, caller, options| {
+        let words = [&["run"], options, &["--", "sh", "-c", "echo up; read -r _"]].concat();
+        let mut call = workspace.hostile(&["shared"], &words);
+        let mut child = call.command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n", "{caller:?} {options:?}: {:?}", child.wait_with_output());
+        // The host that the launcher sees.
+        let host = std::fs::read_to_string(format!("/proc/{}/mountinfo", child.id())).unwrap();
+        assert!(host.contains(" shared:"), "{host}");
+        let places = |text: &str| {
+            let place = |line: &str| line.split(' ').nth(4).unwrap().to_owned();
+            let mut places: Vec<_> = text.lines().map(place).collect();
+            places.sort();
+            places
+        };
+        let own = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert_eq!(places(&host), places(&own), "{caller:?} {options:?}");
+        drop(child.stdin.take());
+        child.wait().unwrap();
     });
 }
 

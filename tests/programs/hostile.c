@@ -1,11 +1,12 @@
 /* A caller with bad manners: arranges its own process badly, then becomes what it is told to.
  *
  *   hostile [ignore=SIGNAL] [block=SIGNAL] [open=NUMBER:PATH] [close=NUMBER] [umask=OCTAL]
- *           [files=LIMIT] [terminal] [terminal=PATH] [tmpfs=PATH] [user=ID] [refuse=CALL:ERRNO]
- *           -- COMMAND ARGUMENT...
+ *           [files=LIMIT] [terminal] [terminal=PATH] [tmpfs=PATH] [shared] [user=ID]
+ *           [refuse=CALL:ERRNO] -- COMMAND ARGUMENT...
  *
  * They are taken in their order. "tmpfs" is for root: a full file system over a path, in a
- * mount namespace; "user" becomes another user then. "refuse" has every call of that name fail. */
+ * mount namespace; so is "shared": all mounts of one are shared ones, as where systemd runs; "user"
+ * becomes another user then. "refuse" has every call of that name fail. */
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
@@ -114,6 +115,8 @@ int main(int argc, char **argv) {
             if (setrlimit(RLIMIT_NOFILE, &limit)) err(99, "setrlimit");
         } else if ((text = value(word, "tmpfs"))) {
             tmpfs(text);
+        } else if (strcmp(word, "shared") == 0) {
+            if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL)) err(99, "shared");
         } else if ((text = value(word, "user"))) {
             become(atoi(text));
         } else if ((text = value(word, "refuse"))) {

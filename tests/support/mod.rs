@@ -224,7 +224,7 @@ impl Workspace {
         let plain = self.ringfence(arguments);
         let mut command = Command::new(programs::program("hostile"));
         // Only root mounts: the program becomes the caller after that.
-        let mounts = state.iter().any(|word| word.starts_with("tmpfs="));
+        let mounts = state.iter().any(|word| word.starts_with("tmpfs=") || *word == "shared");
         let as_user = mounts && self.caller == Caller::User;
         let user = as_user.then(|| format!("user={UNPRIVILEGED}"));
         command.args(state).args(user).arg("--").arg(binary()).args(arguments);
