@@ -2,30 +2,30 @@
 
 use std::path::PathBuf;
 
-use crate::launches::{Programs, profile};
-use crate::place::Place;
-use crate::ways::{Way, measure, milliseconds};
+use crate::launches::{Caller, profile};
+use crate::ways::{measure, milliseconds};
 
 const COUNTS: [usize; 5] = [1, 10, 100, 300, 1000];
 
 /// Launch time against the number of mounts, rules of Landlock's and rules of the filter.
-pub(crate) fn all(place: &Place, programs: &Programs, user: Option<u32>, who: &str, rounds: usize) {
+pub(crate) fn all(caller: Caller<'_>, rounds: usize) {
+    let Caller { place, who, .. } = caller;
     println!("\nAs {who}: growth, {rounds} rounds, ms at the minimum and the median");
     for count in 0..COUNTS[COUNTS.len() - 1] {
         place.directory(&format!("many/{count}"));
     }
     let many = place.0.join("many");
-    grow(place, programs, user, rounds, "mounts", |count| {
+    grow(caller, rounds, "mounts", |count| {
         let mounts =
             list(count, |n| format!(r#"{{"source": "{}/{n}", "access": "rw"}}"#, many.display()));
         let text = profile(&place.0, "");
         text.replacen(r#""mounts": ["#, &format!(r#""mounts": [{mounts}, "#), 1)
     });
-    grow(place, programs, user, rounds, "Landlock rules", |count| {
+    grow(caller, rounds, "Landlock rules", |count| {
         let paths = list(count, |n| format!(r#""{}/{n}""#, many.display()));
         profile(&place.0, &format!(r#", "landlock": {{"read": [{paths}]}}"#))
     });
-    grow(place, programs, user, rounds, "seccomp rules", |count| {
+    grow(caller, rounds, "seccomp rules", |count| {
         let rules = list(count, |n| {
             format!(
                 r#"{{"calls": "socket", "action": "EACCES",
@@ -42,14 +42,8 @@ fn list(count: usize, text: impl Fn(usize) -> String) -> String {
     (0..count).map(text).collect::<Vec<_>>().join(", ")
 }
 
-fn grow(
-    place: &Place,
-    programs: &Programs,
-    user: Option<u32>,
-    rounds: usize,
-    what: &str,
-    text: impl Fn(usize) -> String,
-) {
+fn grow(caller: Caller<'_>, rounds: usize, what: &str, text: impl Fn(usize) -> String) {
+    let Caller { place, programs, .. } = caller;
     let profiles: Vec<PathBuf> = COUNTS
         .iter()
         .map(|count| {
@@ -58,7 +52,7 @@ fn grow(
         .collect();
     let ways = COUNTS.iter().zip(&profiles).map(|(count, profile)| {
         let words = programs.run(profile, &[], &[&programs.noop]);
-        Way::program(&count.to_string(), words, user, &place.0)
+        caller.way(&count.to_string(), words)
     });
     let figures = measure(ways.collect(), rounds);
     let points: Vec<_> = figures

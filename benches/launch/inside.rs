@@ -4,10 +4,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::launches::Programs;
+use crate::launches::Caller;
 use crate::peers;
-use crate::place::{Place, median};
-use crate::ways::{Way, command, compare, milliseconds};
+use crate::place::median;
+use crate::ways::{command, compare, milliseconds};
 
 const CALLS: [&str; 3] = ["getppid", "openat+close", "stat"];
 const OURS: &str = "ringfence, containerized";
@@ -19,13 +19,8 @@ const WITHOUT_BOTH: &str = "ringfence without both";
 type Nanoseconds = (f64, f64);
 
 /// System calls: nanoseconds of each, and how many more than outside.
-pub(crate) fn calls(
-    place: &Place,
-    programs: &Programs,
-    user: Option<u32>,
-    who: &str,
-    rounds: usize,
-) {
+pub(crate) fn calls(caller: Caller<'_>, rounds: usize) {
+    let Caller { place, programs, user, who } = caller;
     let Some(program) = place.build("inside", include_str!("inside.c")) else { return };
     let plain: Vec<OsString> = vec![program.clone().into(), program.clone().into()];
     let filtered = plain.iter().cloned().chain(["filter".into()]).collect();
@@ -105,13 +100,8 @@ fn once(words: &[OsString], user: Option<u32>, place: &Path) -> Option<[f64; 3]>
 }
 
 /// One file compiled, from source to object, by gcc: some hundred files are looked for and read.
-pub(crate) fn compiling(
-    place: &Place,
-    programs: &Programs,
-    user: Option<u32>,
-    who: &str,
-    rounds: usize,
-) {
+pub(crate) fn compiling(caller: Caller<'_>, rounds: usize) {
+    let Caller { place, programs, who, .. } = caller;
     let gcc = Path::new("/usr/bin/gcc");
     if !gcc.exists() {
         return println!("\nSKIP compiling: there is no /usr/bin/gcc");
@@ -122,11 +112,10 @@ pub(crate) fn compiling(
     let plain = words.iter().map(OsString::from).collect();
     let mut bwrap = peers::bubblewrap(&place.0, gcc);
     bwrap.extend(words[1..].iter().map(OsString::from));
-    let way = |name: &str, words| Way::program(name, words, user, &place.0);
     let ways = vec![
-        way("outside", plain),
-        way("ringfence, containerized", programs.run(&programs.profile, &[], &words)),
-        way("bwrap", bwrap),
+        caller.way("outside", plain),
+        caller.way("ringfence, containerized", programs.run(&programs.profile, &[], &words)),
+        caller.way("bwrap", bwrap),
     ];
     let figures = compare(&format!("As {who}: one C file compiled"), ways, rounds);
     let find = |name: &str| figures.iter().find(|own| own.name == name).map(|own| own.median);

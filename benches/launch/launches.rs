@@ -71,6 +71,24 @@ impl Programs {
     }
 }
 
+/// Who launches what, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) programs: &'a Programs,
+    /// Another user than this process's.
+    pub(crate) user: Option<u32>,
+    /// That user in words.
+    pub(crate) who: &'a str,
+}
+
+impl<'a> Caller<'a> {
+    /// To run a program.
+    pub(crate) fn way(self, name: &str, words: Vec<OsString>) -> Way<'a> {
+        Way::program(name, words, self.user, &self.place.0)
+    }
+}
+
 /// A profile that shows what bubblewrap is told to show, with more of sections at its end.
 pub(crate) fn profile(directory: &Path, more: &str) -> String {
     let shown = host_directories()
@@ -111,54 +129,46 @@ fn cgroups(user: Option<u32>, controllers: &[Controller]) -> Vec<PathBuf> {
 }
 
 /// The command line, the floor and the peers, in turns.
-pub(crate) fn beside_others(
-    place: &Place,
-    programs: &Programs,
-    user: Option<u32>,
-    who: &str,
-    rounds: usize,
-) {
-    let way = |name: &str, words| Way::program(name, words, user, &place.0);
-    let mut ways = vec![way(OURS, programs.run(&programs.profile, &[], &[&programs.noop]))];
+pub(crate) fn beside_others(caller: Caller<'_>, rounds: usize) {
+    let Caller { place, programs, user, who } = caller;
+    let mut ways = vec![caller.way(OURS, programs.run(&programs.profile, &[], &[&programs.noop]))];
     let cgroups = cgroups(user, &[Controller::Processes]);
     let floors = [(FLOOR, ["-b"].as_slice()), ("floor, one after the other", &[])];
     for (name, options) in floors {
-        ways.extend(programs.floor(options, &place.0, &cgroups).map(|words| way(name, words)));
+        ways.extend(
+            programs.floor(options, &place.0, &cgroups).map(|words| caller.way(name, words)),
+        );
     }
-    ways.push(way(BWRAP, peers::bubblewrap(&place.0, &programs.noop)));
+    ways.push(caller.way(BWRAP, peers::bubblewrap(&place.0, &programs.noop)));
     let figures = compare(&format!("As {who}: the command line"), ways, rounds);
     target(&figures, OURS, 1.25, FLOOR);
     target(&figures, OURS, 0.75, BWRAP);
     // The slow ones by themselves: what they leave to be cleared away would be the others' load.
-    let mut ways = vec![way(OURS, programs.run(&programs.profile, &[], &[&programs.noop]))];
-    ways.extend(peers::all(place, &programs.noop, user));
+    let mut ways = vec![caller.way(OURS, programs.run(&programs.profile, &[], &[&programs.noop]))];
+    ways.extend(peers::all(caller));
     compare(&format!("As {who}: what else there is"), ways, rounds.div_ceil(4));
 }
 
 /// Each level, next to a plain child process.
-pub(crate) fn levels(
-    place: &Place,
-    programs: &Programs,
-    user: Option<u32>,
-    who: &str,
-    rounds: usize,
-) {
-    let way = |name: &str, words| Way::program(name, words, user, &place.0);
+pub(crate) fn levels(caller: Caller<'_>, rounds: usize) {
+    let Caller { programs, who, .. } = caller;
     let plain = vec![programs.noop.clone().into()];
     let version = vec![programs.ringfence.clone().into(), "--version".into()];
-    let mut ways = vec![way("fork and exec", plain), way("ringfence --version", version)];
+    let mut ways =
+        vec![caller.way("fork and exec", plain), caller.way("ringfence --version", version)];
     for level in ["basic", "user-based", "namespaced", "resource-limited", "containerized"] {
         let words = programs.run(&programs.profile, &["-l", level], &[&programs.noop]);
-        ways.push(way(&format!("ringfence, {level}"), words));
+        ways.push(caller.way(&format!("ringfence, {level}"), words));
     }
     compare(&format!("As {who}: each level"), ways, rounds.div_ceil(2));
 }
 
 /// The library, with one `Sandbox` for all, next to the floor as a process that stays: neither
 /// executes a launcher. It is this process's user that launches.
-pub(crate) fn library(place: &Place, programs: &Programs, who: &str, rounds: usize) {
+pub(crate) fn library(caller: Caller<'_>, rounds: usize) {
     const LIBRARY: &str = "library, one Sandbox reused";
     const SERVED: &str = "floor without an exec of its own";
+    let Caller { place, programs, who, .. } = caller;
     let Some(sandbox) = programs.sandbox() else { return };
     let noop = programs.noop.clone();
     let mut ways = vec![Way::new(LIBRARY, move || {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ringfence::Sandbox;
 
-use crate::launches::Programs;
+use crate::launches::Caller;
 use crate::place::{Place, median};
 use crate::ways::command;
 
@@ -17,7 +17,8 @@ fn sleeper(place: &Place) -> Option<PathBuf> {
 }
 
 /// The memory of idle sandboxes: their launchers and inits, not the commands.
-pub(crate) fn idle(place: &Place, programs: &Programs, user: Option<u32>, who: &str) {
+pub(crate) fn idle(caller: Caller<'_>) {
+    let Caller { place, programs, user, who } = caller;
     let Some(sleeper) = sleeper(place) else { return };
     println!("\nAs {who}: memory of an idle sandbox (PSS), KiB");
     for count in [1, 10, 50] {
@@ -79,7 +80,8 @@ fn pss(pid: u32) -> Option<u64> {
 }
 
 /// Launches per second, by as many threads as there are processors, while others live.
-pub(crate) fn rate(place: &Place, programs: &Programs, who: &str, time: Duration) {
+pub(crate) fn rate(caller: Caller<'_>, time: Duration) {
+    let Caller { place, programs, who, .. } = caller;
     let Some(sleeper) = sleeper(place) else { return };
     let Some(sandbox) = programs.sandbox() else { return };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

@@ -15,7 +15,7 @@ mod ways;
 
 use std::time::Duration;
 
-use launches::Programs;
+use launches::{Caller, Programs};
 use place::Place;
 
 const UNPRIVILEGED: u32 = 54_321;
@@ -34,31 +34,33 @@ fn main() {
     if is_root {
         callers.push((Some(UNPRIVILEGED), "an unprivileged user"));
     }
-    for (user, who) in callers.iter().copied() {
+    for (user, who) in callers {
+        let caller = Caller { place: &place, programs: &programs, user, who };
         if wants("others") {
-            launches::beside_others(&place, &programs, user, who, rounds);
+            launches::beside_others(caller, rounds);
         }
         if wants("levels") {
-            launches::levels(&place, &programs, user, who, rounds);
+            launches::levels(caller, rounds);
         }
         if wants("calls") {
-            inside::calls(&place, &programs, user, who, rounds.div_ceil(10));
+            inside::calls(caller, rounds.div_ceil(10));
         }
         if wants("compiling") {
-            inside::compiling(&place, &programs, user, who, rounds.div_ceil(10));
+            inside::compiling(caller, rounds.div_ceil(10));
         }
         if wants("idle") {
-            live::idle(&place, &programs, user, who);
+            live::idle(caller);
         }
         if wants("growth") {
-            growth::all(&place, &programs, user, who, rounds.div_ceil(10));
+            growth::all(caller, rounds.div_ceil(10));
         }
     }
+    let caller = Caller { place: &place, programs: &programs, user: None, who };
     if wants("library") {
-        launches::library(&place, &programs, who, rounds);
+        launches::library(caller, rounds);
     }
     if wants("rate") {
-        live::rate(&place, &programs, who, Duration::from_secs(2));
+        live::rate(caller, Duration::from_secs(2));
     }
     if is_root {
         let own: Vec<_> = ["library", "rate"]

@@ -6,12 +6,15 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use crate::launches::Caller;
 use crate::place::{Place, host_directories};
 use crate::ways::Way;
 
 /// Every one that is installed; the others are named.
-pub(crate) fn all<'a>(place: &'a Place, program: &Path, user: Option<u32>) -> Vec<Way<'a>> {
-    let way = |name: &str, words| Way::program(name, words, user, &place.0);
+pub(crate) fn all<'a>(caller: Caller<'a>) -> Vec<Way<'a>> {
+    let Caller { place, user, .. } = caller;
+    let program = &caller.programs.noop;
+    let way = |name: &str, words| caller.way(name, words);
     let mut ways = Vec::new();
     let mut add = |program_name: &str, way: Way<'a>| {
         if installed(program_name) {
@@ -30,7 +33,6 @@ pub(crate) fn all<'a>(place: &'a Place, program: &Path, user: Option<u32>) -> Ve
         let state = format!("/tmp/ringfence-bench-{runtime}-{}", user.unwrap_or(0));
         let mut count = 0;
         let name = format!("{runtime} run (no Landlock)");
-        let directory = &place.0;
         add(
             runtime,
             Way::new(&name.clone(), move || {
@@ -38,7 +40,7 @@ pub(crate) fn all<'a>(place: &'a Place, program: &Path, user: Option<u32>) -> Ve
                 let id = format!("bench-{}-{count}", std::process::id());
                 let words = ["--root", &state, "run", "-b", &bundle, &id].map(OsString::from);
                 let words = std::iter::once(OsString::from(runtime)).chain(words).collect();
-                Way::program(&name, words, user, directory).once()
+                caller.way(&name, words).once()
             }),
         );
     }
