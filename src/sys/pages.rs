@@ -3,6 +3,9 @@
 /// Lets go of the pages of this program that are as in its file: code and constants. Whichever is
 /// needed again comes back from the page cache (`madvise(2)`, `MADV_DONTNEED`).
 ///
+/// Not for a program whose code may be another than in its file: linked with relocations in it
+/// (`DT_TEXTREL`), or changed by itself.
+///
 /// Where the program's headers don't tell which those are, nothing happens.
 pub(crate) fn give_back() {
     let address = |kind| {

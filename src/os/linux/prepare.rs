@@ -142,6 +142,7 @@ pub(crate) fn prepare(plan: &Arc<Plan>, command: CommandLine<'_>) -> Result<Prep
         grace: plan.supervision.grace,
         pid_namespace: plan.supervision.pid_namespace,
         mount_attributes: plan.mount_attributes,
+        gives_back: false, // Unless the launch says so.
         stack: Stack::new().map_err(|errno| {
             let text = format!("mmap(2): {}", errno_text(errno.raw_os_error()));
             LaunchError::preparing(Layer::ProcessTree, text)

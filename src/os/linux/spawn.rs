@@ -52,6 +52,9 @@ pub(crate) fn spawn(
     let guarded = &prepared.context.plan.supervision.guarded;
     let watched =
         Watched::new(guarded).map_err(|errno| explain::unguarded(&Unguarded::Failed(errno)))?;
+    // Another's program may have been changed since it was read: where it was linked with relocations
+    // in its code, or by itself.
+    prepared.program.gives_back = manner.exclusive;
     let adopts = manner.exclusive && adopt_orphans(&prepared);
     let cloned = clone(&prepared, cgroup.as_ref().filter(|_| born_inside), &channels)?;
     drop(channels);

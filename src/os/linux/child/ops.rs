@@ -203,6 +203,8 @@ pub(crate) struct Program {
     pub(crate) mount_attributes: bool,
     /// What the process that becomes the command runs on until exec.
     pub(crate) stack: Stack,
+    /// Whether init gives the pages of its program back when it has nothing to do.
+    pub(crate) gives_back: bool,
     /// The host's `/proc`, where there is no pid namespace: init finds its descendants by it.
     pub(crate) proc: Option<OwnedFd>,
 }

@@ -54,7 +54,7 @@ pub(super) fn watch(program: &Program, channels: &Channels, born: &Born) -> i32 
         return FAILED;
     }
     let news = News { channel, limit: None, state: None };
-    let rest = Rest::new(true);
+    let rest = Rest::new(program.gives_back);
     let mut watch = Watch { program, born, signals, timer, patience: Patience::Limit, news, rest };
     let end = watch.until_the_end();
     if let (End::LauncherGone, Some(terminal)) = (end, &program.terminal) {
