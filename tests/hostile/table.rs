@@ -44,7 +44,12 @@ pub const ROOT: &[&str] = &["containerized", "untrusted"];
 
 /// How often an attack that needs a race is tried at least, at all levels and by all callers
 /// together.
-pub const TRIES: usize = 2000;
+const TRIES: usize = 2000;
+
+fn tries() -> usize {
+    let asked = std::env::var("RINGFENCE_TRIES").ok().and_then(|tries| tries.parse().ok());
+    asked.unwrap_or(TRIES)
+}
 
 /// How it is known that an attack would succeed if nothing held it.
 #[derive(Clone, Copy)]
@@ -147,7 +152,7 @@ pub fn run(attacks: &[Attack], workers: usize) {
             continue;
         }
         let cells = attack.cells();
-        let tries = if attack.race { TRIES.div_ceil(cells.len().max(1)) } else { 1 };
+        let tries = if attack.race { tries().div_ceil(cells.len().max(1)) } else { 1 };
         jobs.extend(cells.into_iter().map(|cell| (number, cell, tries)));
     }
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
