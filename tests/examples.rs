@@ -7,6 +7,7 @@ mod support;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use support::host::owns_what_is_the_callers;
 use support::{Workspace, callers, example, has_program, patience};
 
 fn text(path: &Path) -> &str {
@@ -19,7 +20,8 @@ fn judged(source: &str, verdict: &str) {
     if !has_program("cc") {
         return;
     }
-    for caller in callers() {
+    // The compiler's output goes into a directory that the judge has made for itself.
+    for caller in callers().into_iter().filter(|caller| owns_what_is_the_callers(*caller)) {
         let workspace = Workspace::new(caller);
         let source = workspace.write("project/solution.c", source);
         workspace.write("project/tests/1.in", "21\n");

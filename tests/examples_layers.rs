@@ -5,7 +5,8 @@
 
 mod support;
 
-use support::{Caller, Finished, Workspace, callers, example, has_program, patience, skip};
+use support::host::{has_landlock_tcp, landlock_version, owns_what_is_the_callers};
+use support::{Caller, Finished, Workspace, callers, example, has_program, patience};
 
 /// Runs an example as each caller, and hands on what it printed.
 #[track_caller]
@@ -62,7 +63,7 @@ fn descriptors() {
 fn limits() {
     // Filling memory must not take the processor time of the next limit that is shown: before it
     // gives up, the kernel looks for what it can free.
-    let seconds = patience().clamp(4, 5).to_string();
+    let seconds = patience().max(4).to_string();
     shown("limits", &[&seconds], |caller, run| {
         let expected = [
             "nothing: the command exited with 0; done",
@@ -113,13 +114,15 @@ fn namespaces() {
 #[test]
 fn filesystem() {
     shown("filesystem", &[], |caller, run| {
-        let text = run.success();
+        // The directory to write in is one that the example has made.
+        let owned = owns_what_is_the_callers(caller);
+        let text = if owned { run.success() } else { run.stdout() };
         let minimal = section(&text, "minimal").join("\n");
         for (command, word) in [
             ("cat source: ", "ok: text of the project"),
             ("echo x > source: ", "failed"),
             ("cat .env: ", "failed"),
-            ("echo made > out/made: ", "ok"),
+            ("echo made > out/made: ", if owned { "ok" } else { "failed" }),
             ("cat /scratch/file: ", "ok: private"),
             ("/dev/zero > /scratch/file: ", "failed"),
             ("ls /home: ", "failed"),
@@ -128,6 +131,9 @@ fn filesystem() {
             assert!(minimal.contains(&format!("{command}{word}")), "{caller:?} {command}: {run:?}");
         }
         assert!(!text.contains("secret"), "{caller:?}: {run:?}");
+        if !owned {
+            return;
+        }
         assert!(text.contains("on the host: out/made says made"), "{caller:?}: {run:?}");
         let directory = section(&text, "directory").join("\n");
         for part in ["motd: ok: a root of its own", "> /motd: failed", "ls /project: failed"] {
@@ -142,8 +148,7 @@ fn landlock() {
         return;
     }
     shown("landlock", &[], |caller, run| {
-        if run.stdout().is_empty() {
-            skip("landlock", &run.stderr());
+        if run.stdout().is_empty() && !has_landlock_tcp() {
             return;
         }
         let expected = [
@@ -236,7 +241,8 @@ fn explain_layers_tells_what_a_run_enforced() {
 #[test]
 fn explain_layers_tells_of_a_refusal_and_of_a_mistake() {
     shown("explain_layers", &["untrusted", "cgroup=required"], |caller, run| {
-        if run.code() == 0 {
+        // Without Landlock, the level isn't reached.
+        if run.code() == i32::from(landlock_version() == 0) {
             assert!(run.stdout().contains("cgroup             enforced"), "{caller:?}: {run:?}");
             return;
         }

@@ -13,10 +13,11 @@ use std::path::Path;
 use ringfence::{Enforcement, Layer, Profile, Sandbox, Stdio};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::held::Held;
+use support::host::with_landlock_if_any;
 
 /// Every way of ending, and of not beginning.
 fn ways(profile: &str) -> Vec<(String, Box<dyn Fn()>)> {
-    let load = || Profile::load(profile).unwrap();
+    let load = || with_landlock_if_any(Profile::load(profile).unwrap());
     let sandbox = Sandbox::new(&load()).unwrap();
     let mut ways: Vec<(String, Box<dyn Fn()>)> = Vec::new();
     let mut way = |name: &str, act: Box<dyn Fn()>| ways.push((format!("{profile}: {name}"), act));

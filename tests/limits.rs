@@ -5,6 +5,7 @@
 
 mod support;
 
+use support::host::{counts_peak_of_memory, counts_peak_of_processes};
 use support::tree::{cgroups_of, mark, nothing_is_left};
 use support::{Caller, Workspace, callers, patience};
 
@@ -24,6 +25,14 @@ fn layer<'a>(report: &'a serde_json::Value, name: &str) -> &'a serde_json::Value
     layers.iter().find(|layer| layer["layer"] == name).unwrap()
 }
 
+/// What the tree took of memory at most, where the kernel tells.
+#[track_caller]
+fn peak_memory(report: &serde_json::Value) -> Option<u64> {
+    let peak = report["usage"]["peak_memory_bytes"].as_u64();
+    assert!(peak.is_some() || !counts_peak_of_memory(), "{report}");
+    peak
+}
+
 const LEVELS: [&str; 2] = ["resource-limited", "containerized"];
 
 #[test]
@@ -40,8 +49,9 @@ fn a_tree_beyond_its_memory_is_killed_and_the_report_says_why() {
             assert_eq!(run.code(), 137, "{caller:?} {level}: {run:?}");
             assert_eq!(report["outcome"]["kind"], "out-of-memory", "{caller:?} {level}: {report}");
             assert!(report["usage"]["oom_kills"].as_u64() > Some(0), "{caller:?}: {report}");
-            let peak = report["usage"]["peak_memory_bytes"].as_u64().unwrap();
-            assert!((20 << 20..=64 << 20).contains(&peak), "{caller:?} {level}: {peak}");
+            if let Some(peak) = peak_memory(&report) {
+                assert!((20 << 20..=64 << 20).contains(&peak), "{caller:?} {level}: {peak}");
+            }
             assert!(run.stderr().contains("memory limit"), "{caller:?} {level}: {run:?}");
         }
     }
@@ -142,9 +152,11 @@ fn what_the_run_used_is_plausible() {
         assert!(usage["voluntary_context_switches"].as_u64().unwrap() > 1, "{caller:?}: {usage}");
         assert!(usage["peak_resident_bytes"].as_u64().unwrap() > 100_000, "{caller:?}: {usage}");
         if cgroup {
-            let processes = usage["peak_processes"].as_u64().unwrap();
-            assert!((2..=6).contains(&processes), "{caller:?}: {usage}");
-            assert!(usage["peak_memory_bytes"].as_u64().unwrap() > 50_000, "{caller:?}: {usage}");
+            let processes = usage["peak_processes"].as_u64();
+            assert!(processes.is_some() || !counts_peak_of_processes(), "{caller:?}: {usage}");
+            assert!(processes.is_none_or(|it| (2..=6).contains(&it)), "{caller:?}: {usage}");
+            let memory = peak_memory(&report);
+            assert!(memory.is_none_or(|it| it > 50_000), "{caller:?}: {usage}");
             assert_eq!(usage["oom_kills"], 0, "{caller:?}: {usage}");
         }
     }

@@ -10,6 +10,7 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
+use support::host::landlock_if_any;
 use support::{Caller, Workspace, callers};
 
 const LEVELS: [&str; 3] = ["namespaced", "resource-limited", "containerized"];
@@ -30,7 +31,8 @@ fn everywhere(test: impl Fn(&Workspace, Caller, &[&str])) {
                 "enforcement": {{"cgroup": "best-effort"}}, "process": {{"cwd": "/"}}}}"#
             );
             let profile = workspace.write("plain.json", text);
-            test(&workspace, caller, &["-q", "-p", profile.to_str().unwrap()]);
+            let options = ["-q", "-p", profile.to_str().unwrap()];
+            test(&workspace, caller, &[&options, landlock_if_any()].concat());
         }
     }
 }

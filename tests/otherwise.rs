@@ -5,6 +5,7 @@
 
 mod support;
 
+use support::host::has_landlock;
 use support::{Caller, Finished, Workspace, binary, callers};
 
 /// `ringfence run` inside a sandbox whose filter forbids namespaces, as in a container.
@@ -49,6 +50,9 @@ fn takes_its_place(run: &Finished, caller: Caller) {
 #[test]
 fn in_a_container_landlock_takes_the_place_of_namespaces() {
     // Row 5.
+    if !has_landlock() {
+        return;
+    }
     for caller in callers() {
         let workspace = Workspace::new(caller);
         workspace.write("home/secret", "secret");
@@ -59,6 +63,9 @@ fn in_a_container_landlock_takes_the_place_of_namespaces() {
 #[test]
 fn without_user_namespaces_landlock_takes_their_place() {
     // Row 4: max_user_namespaces=0.
+    if !has_landlock() {
+        return;
+    }
     let workspace = Workspace::new(Caller::User);
     workspace.write("home/secret", "secret");
     takes_its_place(&without_user_namespaces(&workspace, &[], SCRIPT), Caller::User);
@@ -66,6 +73,9 @@ fn without_user_namespaces_landlock_takes_their_place() {
 
 #[test]
 fn the_report_says_what_took_whose_place() {
+    if !has_landlock() {
+        return;
+    }
     let workspace = Workspace::new(Caller::User);
     let options = ["-q", "--report", "report.json"];
     let run = without_user_namespaces(&workspace, &options, "true");

@@ -6,6 +6,7 @@
 mod support;
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 use support::{Finished, Workspace, callers};
@@ -111,6 +112,9 @@ fn the_default_profile_holds_by_the_means_that_are_left() {
     for caller in callers() {
         let workspace = Workspace::new(caller);
         let secret = workspace.write("home/secret", "precious");
+        // The caller's alone to write to, whether it can be shown as the command's own or not.
+        let project = workspace.project();
+        std::fs::set_permissions(&project, PermissionsExt::from_mode(0o755)).unwrap();
         let script = format!("cat {}; echo done > result", secret.display());
         let (run, report) = workspace.report(&[], &script);
         if run.code() == 125 {

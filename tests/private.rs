@@ -1,4 +1,5 @@
-//! Private directories that stand in for file systems in memory, and what is left of them.
+//! Private directories that stand in for file systems in memory where Landlock stands in for mounts,
+//! and what is left of them.
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod support;
@@ -7,6 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
+use support::host::has_landlock;
 use support::tree::{mark, nothing_stays, wait_until};
 use support::{Caller, UNPRIVILEGED, Workspace, callers};
 
@@ -39,6 +41,9 @@ fn next(workspace: &Workspace, temporary: &Path) {
 
 #[test]
 fn what_a_killed_launcher_left_is_removed_by_the_next_run() {
+    if !has_landlock() {
+        return;
+    }
     for caller in callers() {
         let workspace = Workspace::new(caller);
         let temporary = workspace.write("tmp/file", "").parent().unwrap().to_owned();
@@ -59,6 +64,9 @@ fn what_a_killed_launcher_left_is_removed_by_the_next_run() {
 
 #[test]
 fn what_a_living_launcher_holds_stays() {
+    if !has_landlock() {
+        return;
+    }
     for caller in callers() {
         let workspace = Workspace::new(caller);
         let temporary = workspace.write("tmp/file", "").parent().unwrap().to_owned();
@@ -74,6 +82,9 @@ fn what_a_living_launcher_holds_stays() {
 
 #[test]
 fn what_only_looks_like_a_left_over_directory_stays() {
+    if !has_landlock() {
+        return;
+    }
     for caller in callers() {
         let workspace = Workspace::new(caller);
         let temporary = workspace.write("tmp/file", "").parent().unwrap().to_owned();
@@ -97,6 +108,9 @@ fn what_only_looks_like_a_left_over_directory_stays() {
 
 #[test]
 fn the_command_of_another_user_uses_its_private_directories() {
+    if !has_landlock() {
+        return;
+    }
     if !callers().contains(&Caller::Root) {
         return support::skip("root", "only root becomes another user");
     }

@@ -12,6 +12,7 @@ use proptest::prelude::{Strategy, any};
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
+use support::host::maps_owners;
 use support::{Caller, Finished, LEVELS, Workspace, callers};
 
 /// How many policies each caller runs; `RINGFENCE_FUZZ` asks for more.
@@ -231,8 +232,9 @@ impl Case<'_> {
         if self.holds("seccomp") {
             self.is("Seccomp", "2");
         }
-        // The directory is the caller's, and shown as the command's own only by a mount.
-        let foreign = switches && !self.holds("filesystem");
+        // The directory is the caller's, and shown as the command's own only by a mount; where none
+        // can, it is everybody's.
+        let foreign = switches && !self.holds("filesystem") && maps_owners();
         let refused = foreign || self.wish.no_directories && self.holds("seccomp");
         self.is("mkdir", if refused { "no" } else { "yes" });
     }

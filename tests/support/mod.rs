@@ -3,6 +3,7 @@
 #![allow(
     missing_docs,
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     reason = "each test binary uses a part of it"
@@ -17,11 +18,14 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{LazyLock, Once};
 
 pub mod held;
+pub mod host;
 pub mod probe;
 pub mod programs;
 pub mod terminal;
 pub mod tmux;
 pub mod tree;
+
+pub use host::{has_program, patience, python};
 
 /// The names of the five levels, from the weakest on.
 pub const LEVELS: [&str; 5] =
@@ -176,9 +180,22 @@ impl Workspace {
         path
     }
 
+    /// Lets the caller have something, and with it the caller's command.
     fn own(&self, path: &Path) {
         if self.caller == Caller::User && rustix::process::geteuid().is_root() {
             std::os::unix::fs::lchown(path, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
+        }
+        if path.is_dir() {
+            self.open_to_command(path, 0o1777);
+        }
+    }
+
+    /// Gives what is root's a mode by which everybody can write to it, where a mount can't show it as
+    /// the command's own. Of directories it has to be one by which nobody exchanges what is root's in
+    /// them, as root takes no profiles from others.
+    pub fn open_to_command(&self, path: &Path, mode: u32) {
+        if self.caller == Caller::Root && !host::maps_owners() {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
     }
 
@@ -368,34 +385,4 @@ pub fn skip(facility: &str, why: &str) {
     // Not by println!: the test harness would swallow it.
     let _ =
         writeln!(std::io::stderr(), "SKIP {}:{}: {facility}: {why}", place.file(), place.line());
-}
-
-/// A Python that the sandbox shows; says so if there is none.
-#[track_caller]
-pub fn python() -> Option<&'static str> {
-    let python = "/usr/bin/python3";
-    let there = Path::new(python).exists();
-    if !there {
-        skip("python3", "there is no /usr/bin/python3");
-    }
-    there.then_some(python)
-}
-
-/// How many times longer than elsewhere things may take: `tests/vm/boot` says so of a machine that is
-/// emulated (`RINGFENCE_TEST_PATIENCE`). For what has to be quick enough, never for what has to be
-/// slow enough.
-pub fn patience() -> u32 {
-    let asked = std::env::var("RINGFENCE_TEST_PATIENCE").ok();
-    asked.and_then(|times| times.parse().ok()).unwrap_or(1)
-}
-
-/// Whether a program is on the host; says so if it isn't.
-#[track_caller]
-pub fn has_program(name: &str) -> bool {
-    let path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
-    let there = path.split(':').any(|directory| Path::new(directory).join(name).is_file());
-    if !there {
-        skip(name, "the program isn't installed");
-    }
-    there
 }
