@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::scene::Scene;
-use crate::support::{Caller, callers};
+use crate::support::{Caller, callers, host};
 
 /// The columns: the five levels, each of the profile `default`, and two more built-in profiles.
 pub const COLUMNS: [&str; 7] = [
@@ -146,12 +146,14 @@ pub const WORKERS: usize = 4;
 pub fn run(attacks: &[Attack], workers: usize) {
     let begin = Instant::now();
     let only = std::env::var("RINGFENCE_ATTACK").unwrap_or_default();
+    let enforceable = host::enforceable(COLUMNS);
     let mut jobs: Vec<(usize, Cell, usize)> = Vec::new();
     for (number, attack) in attacks.iter().enumerate() {
         if !attack.name.contains(&only) {
             continue;
         }
-        let cells = attack.cells();
+        let mut cells = attack.cells();
+        cells.retain(|cell| cell.column == Scene::BARE || enforceable.contains(&cell.column));
         let tries = if attack.race { tries().div_ceil(cells.len().max(1)) } else { 1 };
         jobs.extend(cells.into_iter().map(|cell| (number, cell, tries)));
     }
