@@ -3,7 +3,9 @@
 use crate::scene::{Scene, held_if, judge};
 use crate::support::Finished;
 use crate::support::tree::{mark, nothing_is_left};
-use crate::table::{ALL, AS_ROOT, Attack, Control, IDENTITY, TREE_LIMITS, Verdict};
+use crate::table::{
+    ALL, AS_ROOT, Attack, Control, IDENTITY, TREE_LIMITS, VIEW_OR_LANDLOCK, Verdict,
+};
 
 pub fn attacks() -> Vec<Attack> {
     vec![
@@ -37,10 +39,21 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new(
             22,
             "another cgroup is entered or changed",
-            IDENTITY,
+            VIEW_OR_LANDLOCK,
             Control::Bare(AS_ROOT),
-            |scene| scene.attack(&[], "cgroup", &[]),
+            cgroups,
         ),
+        // One that is delegated to a user is that user's, as other files are.
+        Attack {
+            callers: AS_ROOT,
+            ..Attack::new(
+                22,
+                "as root: another cgroup is entered or changed",
+                IDENTITY,
+                Control::Bare(AS_ROOT),
+                cgroups,
+            )
+        },
         Attack::new(
             22,
             "a hostile cgroup file system leads the limits elsewhere",
@@ -51,6 +64,10 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new(32, "time limits of zero, below, and beyond", ALL, Control::Own, times),
         Attack::new(33, "a hundred thousand arguments and variables", ALL, Control::Own, many),
     ]
+}
+
+fn cgroups(scene: &Scene) -> Verdict {
+    scene.attack(&[], "cgroup", &[])
 }
 
 /// The cgroup's word in the report of a run.
