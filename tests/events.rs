@@ -50,9 +50,10 @@ fn a_limit_is_told_when_it_is_reached() {
         let (_, events) = run(&workspace, &["--timeout", "50ms"], "sleep 20");
         assert_eq!(names(&events), ["planned", "started", "running", "limit", "ended"]);
         let limit = events.iter().find(|event| event["event"] == "limit").unwrap();
-        let started = events.iter().find(|event| event["event"] == "started").unwrap();
-        let after = limit["monotonic"].as_f64().unwrap() - started["monotonic"].as_f64().unwrap();
-        assert!(limit["limit"] == "wall_time" && after >= 0.045, "{caller:?}: {after}");
+        // That it has started is told once it has: on a busy machine, some of the time is over then.
+        let planned = events.iter().find(|event| event["event"] == "planned").unwrap();
+        let after = limit["monotonic"].as_f64().unwrap() - planned["monotonic"].as_f64().unwrap();
+        assert!(limit["limit"] == "wall_time" && after >= 0.05, "{caller:?}: {after}");
     }
 }
 

@@ -325,14 +325,12 @@ fn a_signal_that_comes_too_late_loses_no_exit_status() {
             let words = ["sh", "-c", "sleep 0.005; exit 3"];
             let mut child = workspace.quietly(&["-l", "basic"], &words).command.spawn().unwrap();
             let id = Pid::from_raw(child.id().cast_signed()).unwrap();
-            let status = loop {
+            while child.try_wait().unwrap().is_none() {
                 // Nobody minds it.
                 kill_process(id, Signal::WINCH).unwrap();
-                if let Some(status) = child.try_wait().unwrap() {
-                    break status;
-                }
-            };
-            assert_eq!(status.code(), Some(3), "{caller:?}");
+            }
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(3), "{caller:?}: {output:?}");
         }
     }
 }

@@ -326,6 +326,7 @@ pub(super) fn receive(channel: &OwnedFd) -> Received {
     let mut space =
         [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1), ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut has_ended = false;
     loop {
         let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
@@ -335,6 +336,9 @@ pub(super) fn receive(channel: &OwnedFd) -> Received {
             // has sent.
             Err(Errno::INTR | Errno::CONNRESET) => {}
             Err(Errno::AGAIN) => return Received::Nothing,
+            // The kernel looks whether there is something, and then whether there can be: what was
+            // sent, and the end, may both have come between. What is there now is all.
+            Ok(received) if received.bytes == 0 && !has_ended => has_ended = true,
             Ok(_) | Err(_) => return Received::End,
         }
     }
