@@ -46,9 +46,10 @@ pub(crate) fn spawn(
     let born_inside = has_clone3();
     join_by_file(&mut prepared, cgroup.as_ref(), born_inside)?;
     let (launcher_init, child_init) = channel()?;
+    let (requests, child_requests) = pair()?;
     let (launcher_target, child_target) = channel()?;
     let child_target = above(child_target, &prepared)?;
-    let channels = Channels::new(child_init, child_target, &prepared.program);
+    let channels = Channels::new(child_init, child_requests, child_target, &prepared.program);
     let guarded = &prepared.context.plan.supervision.guarded;
     let watched =
         Watched::new(guarded).map_err(|errno| explain::unguarded(&Unguarded::Failed(errno)))?;
@@ -64,6 +65,7 @@ pub(crate) fn spawn(
         pid: cloned.pid,
         pidfd: cloned.pidfd,
         channel: launcher_init,
+        requests,
         cgroup,
         pid_namespace: context.plan.supervision.pid_namespace,
         adopts,
@@ -167,18 +169,19 @@ pub(super) fn resources(layer: Layer, call: &'static str, errno: Errno) -> Launc
     }
 }
 
-/// A pair of sockets that keep records apart and tell the sender's process id.
+/// A pair of sockets that keep records apart.
+fn pair() -> Result<(OwnedFd, OwnedFd), LaunchError> {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    fault::point()
+        .and_then(|()| rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None))
+        .map_err(|errno| resources(Layer::ProcessTree, "socketpair(2)", errno))
+}
+
+/// The same, and our side is told the sender's process id.
 fn channel() -> Result<(OwnedFd, OwnedFd), LaunchError> {
-    let fail = |errno| resources(Layer::ProcessTree, "socketpair(2)", errno);
-    fault::point().map_err(fail)?;
-    let (ours, theirs) = rustix::net::socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-    .map_err(fail)?;
-    rustix::net::sockopt::set_socket_passcred(&ours, true).map_err(fail)?;
+    let (ours, theirs) = pair()?;
+    rustix::net::sockopt::set_socket_passcred(&ours, true)
+        .map_err(|errno| resources(Layer::ProcessTree, "setsockopt(2)", errno))?;
     Ok((ours, theirs))
 }
 

@@ -26,8 +26,11 @@ pub(super) struct Tree {
     pub(super) pid: i32,
     /// Stands for init.
     pub(super) pidfd: OwnedFd,
-    /// To and from init.
+    /// From init; to it, only its end.
     pub(super) channel: OwnedFd,
+    /// To init. Another one: before Linux 6.2, sending to a socket that is being closed throws away
+    /// what its other side has sent and nobody has read.
+    pub(super) requests: OwnedFd,
     /// The cgroup, if there is one; removed when dropped.
     pub(super) cgroup: Option<Cgroup>,
     /// Whether the kernel ends the tree with init.

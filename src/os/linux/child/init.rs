@@ -27,8 +27,10 @@ pub(crate) const LAUNCHER_GONE: i32 = 124;
 
 /// The child's ends of the channels to the launcher.
 pub(crate) struct Channels {
-    /// Init's.
+    /// Init's, to the launcher.
     pub(crate) init: OwnedFd,
+    /// Init's, from the launcher.
+    pub(crate) requests: OwnedFd,
     /// The command's, until exec closes it.
     pub(crate) target: OwnedFd,
     /// Every descriptor that the child needs, these among them, in ascending order.
@@ -36,11 +38,16 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    pub(crate) fn new(init: OwnedFd, target: OwnedFd, program: &Program) -> Self {
+    pub(crate) fn new(
+        init: OwnedFd,
+        requests: OwnedFd,
+        target: OwnedFd,
+        program: &Program,
+    ) -> Self {
         let mut needed = program.descriptors();
-        needed.extend([init.as_raw_fd(), target.as_raw_fd()]);
+        needed.extend([&init, &requests, &target].map(AsRawFd::as_raw_fd));
         needed.sort_unstable();
-        Self { init, target, needed }
+        Self { init, requests, target, needed }
     }
 }
 

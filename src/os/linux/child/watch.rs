@@ -45,8 +45,10 @@ pub(super) fn watch(program: &Program, channels: &Channels, born: &Born) -> i32 
     let account = born.account.as_ref().map(AsFd::as_fd);
     let terminal = born.terminal.as_ref().map(AsFd::as_fd);
     let callers = program.terminal.as_ref().map(|terminal| terminal.callers.as_fd());
-    let own = [Some(channel), Some(signals.as_fd()), Some(timer.as_fd())];
-    let kept = [own[0], own[1], own[2], proc, account, terminal, callers];
+    let requests = channels.requests.as_fd();
+    let (signals_file, timer_file) = (Some(signals.as_fd()), Some(timer.as_fd()));
+    let kept =
+        [Some(channel), Some(requests), signals_file, timer_file, proc, account, terminal, callers];
     let mut kept = kept.map(|descriptor| descriptor.map_or(-1, |open| open.as_raw_fd()));
     kept.sort_unstable();
     if let Err(errno) = close_all_but(&kept) {
@@ -55,7 +57,8 @@ pub(super) fn watch(program: &Program, channels: &Channels, born: &Born) -> i32 
     }
     let news = News { channel, limit: None, state: None };
     let rest = Rest::new(program.gives_back);
-    let mut watch = Watch { program, born, signals, timer, patience: Patience::Limit, news, rest };
+    let mut watch =
+        Watch { program, born, requests, signals, timer, patience: Patience::Limit, news, rest };
     let end = watch.until_the_end();
     if let (End::LauncherGone, Some(terminal)) = (end, &program.terminal) {
         terminal::restore(terminal);
@@ -109,6 +112,7 @@ enum Patience {
 struct Watch<'a> {
     program: &'a Program,
     born: &'a Born,
+    requests: BorrowedFd<'a>,
     signals: OwnedFd,
     timer: Timer,
     patience: Patience,
@@ -119,11 +123,12 @@ struct Watch<'a> {
 impl Watch<'_> {
     fn until_the_end(&mut self) -> End {
         loop {
-            // Told of the other side's end, and that it only closed its half: see `Tree::kill`.
-            let mut wanted = PollFlags::IN | PollFlags::RDHUP;
+            // Told of the other side's end, and that it only closed its half: see `Tree::ask_to_end`.
+            let mut wanted = PollFlags::RDHUP;
             wanted.set(PollFlags::OUT, self.news.is_waiting());
             let mut events = [
                 PollFd::from_borrowed_fd(self.news.channel, wanted),
+                PollFd::from_borrowed_fd(self.requests, PollFlags::IN),
                 PollFd::new(&self.signals, PollFlags::IN),
                 PollFd::from_borrowed_fd(self.timer.as_fd(), PollFlags::IN),
             ];
@@ -131,7 +136,7 @@ impl Watch<'_> {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(_) => return End::LauncherGone,
             }
-            let [channel, signals, timer] = events.map(|event| event.revents());
+            let [channel, requests, signals, timer] = events.map(|event| event.revents());
             if channel.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
                 return End::LauncherGone;
             }
@@ -140,7 +145,7 @@ impl Watch<'_> {
             {
                 return End::Status(status);
             }
-            if channel.contains(PollFlags::IN) {
+            if requests.contains(PollFlags::IN) {
                 self.take_requests();
             }
             if !timer.is_empty() && self.time_is_up() {
@@ -183,7 +188,7 @@ impl Watch<'_> {
     fn take_requests(&mut self) {
         let mut bytes = [0_u8; REQUEST_SIZE];
         while let Ok((count @ 1.., _)) =
-            rustix::net::recv(self.news.channel, &mut bytes, RecvFlags::DONTWAIT)
+            rustix::net::recv(self.requests, &mut bytes, RecvFlags::DONTWAIT)
         {
             match Request::from_bytes(bytes.get(..count).unwrap_or(&[])) {
                 Some(Request::Signal { number, to }) => self.signal(number, to),

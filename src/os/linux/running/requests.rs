@@ -71,7 +71,7 @@ impl Running {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let mut deadline = None;
         loop {
-            match rustix::net::send(&self.tree.channel, &request.to_bytes(), flags) {
+            match rustix::net::send(&self.tree.requests, &request.to_bytes(), flags) {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => {}
@@ -84,7 +84,7 @@ impl Running {
                 self.wake_init();
                 return Err(not_heard());
             }
-            let mut events = [PollFd::new(&self.tree.channel, PollFlags::OUT)];
+            let mut events = [PollFd::new(&self.tree.requests, PollFlags::OUT)];
             match rustix::event::poll(&mut events, Some(&timespec(deadline - now))) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(failed(SUPERVISE, "poll(2)", errno)),
