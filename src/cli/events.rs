@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -39,9 +40,13 @@ impl Events {
     }
 
     /// Writes one event, with the time.
-    fn write(&mut self, name: &str, mut fields: Value) {
+    fn write(&mut self, name: &str, fields: Value) {
+        self.write_of(crate::os::clocks(), name, fields);
+    }
+
+    /// Writes an event that happened at this time, by both clocks.
+    fn write_of(&mut self, (time, monotonic): (Duration, Duration), name: &str, mut fields: Value) {
         let Some(file) = &mut self.file else { return };
-        let (time, monotonic) = crate::os::clocks();
         fields["event"] = name.into();
         fields["time"] = time.as_secs_f64().into();
         fields["monotonic"] = monotonic.as_secs_f64().into();
@@ -58,16 +63,18 @@ impl Events {
         if self.file.is_none() {
             return;
         }
+        // The command runs already: what it takes to write all this is no part of when that began.
+        let now = crate::os::clocks();
         let plan = &chosen.plan;
         let fields = json!({ "profile": plan.profile, "level": plan.requested });
-        self.write("planned", fields);
+        self.write_of(now, "planned", fields);
         for state in &plan.layers {
             let fields = json!({
                 "layer": state.layer, "status": state.status, "mechanism": state.mechanism,
             });
-            self.write("layer", fields);
+            self.write_of(now, "layer", fields);
         }
-        self.write("started", json!({ "pid": pid }));
+        self.write_of(now, "started", json!({ "pid": pid }));
     }
 
     pub(super) fn happened(&mut self, happened: Happened) {
