@@ -80,7 +80,7 @@ pub(crate) fn spawn(
         _ => None,
     }) {
         idmap::write(running.tree.pid, map).map_err(|error| explain::id_map(&error))?;
-        send_word(&running.tree.channel)?;
+        send_word(&running.tree.requests)?;
     }
     // While the child sets itself up.
     let own = inspect::Own::look(&plan)?;

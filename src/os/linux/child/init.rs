@@ -84,7 +84,7 @@ fn start(program: &Program, channels: &Channels) -> Result<Born, ()> {
     // Options name the host's files, and may hold what the command isn't to know.
     sys::arguments::hide(b"ringfence-init");
     let account = account::open();
-    let mut runner = Runner::new(program, channels.init.as_fd());
+    let mut runner = Runner::new(program, channels.init.as_fd(), channels.requests.as_fd());
     runner.run(Actor::Init, &program.init)?;
     if !program.pid_namespace {
         // Orphans come to init instead of the host's.
@@ -98,7 +98,9 @@ fn start(program: &Program, channels: &Channels) -> Result<Born, ()> {
         // A descriptor of this number is this process's own too.
         let copy = terminal.as_ref().map(|file| rustix::io::fcntl_dupfd_cloexec(file, 3));
         let terminal = copy.and_then(Result::ok);
-        let mut runner = Runner::new(program, channels.target.as_fd()).with_terminal(terminal);
+        // Its word comes where it reports: it waits for that one only when it has nothing to report.
+        let channel = channels.target.as_fd();
+        let mut runner = Runner::new(program, channel, channel).with_terminal(terminal);
         let _ = runner.run(Actor::Target, &program.target);
     })
     .map_err(|errno| fail(channels, Call::Fork, errno))?;

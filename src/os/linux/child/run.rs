@@ -21,8 +21,10 @@ use crate::sys;
 /// What one process of the child's knows while it runs its steps.
 pub(crate) struct Runner<'a> {
     program: &'a Program,
-    /// Where failures are reported, and from where the launcher's word comes.
+    /// Where failures are reported.
     channel: BorrowedFd<'a>,
+    /// From where the launcher's word comes.
+    word: BorrowedFd<'a>,
     mounts: Mounts<'a>,
     network: NewNetwork,
     /// The command's side of its terminal.
@@ -32,11 +34,12 @@ pub(crate) struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    pub(crate) fn new(program: &'a Program, channel: BorrowedFd<'a>) -> Self {
+    pub(crate) fn new(program: &'a Program, channel: BorrowedFd<'a>, word: BorrowedFd<'a>) -> Self {
         let mounts = Mounts::new(program.mount_attributes);
         Self {
             program,
             channel,
+            word,
             mounts,
             network: NewNetwork::default(),
             terminal: None,
@@ -181,7 +184,7 @@ impl<'a> Runner<'a> {
     fn await_word(&self) -> Result<(), Failure> {
         let mut word = [0_u8; 1];
         loop {
-            match rustix::io::read(self.channel, &mut word) {
+            match rustix::io::read(self.word, &mut word) {
                 Ok(1) => return Ok(()),
                 Ok(_) => sys::exec::exit_now(super::init::LAUNCHER_GONE),
                 Err(Errno::INTR) => {}
