@@ -73,10 +73,14 @@ impl Builder<'_> {
             Some(sets) => sets.kept >> CAP_SYS_ADMIN & 1 == 1,
             None => self.facts.caller.has(CAP_SYS_ADMIN) && self.outside_uid() == 0,
         };
+        if !has || !self.is_enforced(layer) {
+            return;
+        }
+        // Asked last: the answer takes working out the policy for every call.
         let calls = ["mount", "umount2", "mount_setattr", "move_mount"];
         let filtered = self.is_enforced(Layer::Seccomp)
             && calls.iter().all(|call| self.policy.seccomp.permits(call) == Verdict::Never);
-        if has && !filtered && self.is_enforced(layer) {
+        if !filtered {
             let text = "the command has CAP_SYS_ADMIN, by which it can take mounts away: it can see \
                         what is hidden, and change what is read-only";
             self.detail(layer, text);

@@ -168,6 +168,12 @@ impl SeccompPolicy {
         Ok(made)
     }
 
+    /// Whether what happens to every call was worked out, which costs more than all of the planning.
+    #[cfg(test)]
+    pub(crate) fn is_worked_out(&self) -> bool {
+        self.calls.get().is_some()
+    }
+
     fn calls(&self) -> &BTreeMap<&'static str, Treatment> {
         self.calls.get_or_init(|| match &self.statement {
             Some(statement) => statement.calls(),

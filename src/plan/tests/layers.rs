@@ -3,7 +3,7 @@
 
 use super::hosts::{self, ALL_CAPABILITIES};
 use super::wishes::{degrade, policy};
-use super::{HostFacts, Layer, Status, layers_of, planned, refused, state, status};
+use super::{HostFacts, Layer, Status, build, layers_of, planned, refused, state, status};
 use crate::profile::vocabulary::{Enforcement, Level};
 
 /// A host that lacks something, what is asked of it, and what becomes of the layer.
@@ -187,5 +187,18 @@ fn the_effective_level_is_the_highest_without_a_gap_below() {
     ] {
         let plan = planned(&super::wishes::best_effort(level, members), &host);
         assert_eq!(plan.effective(), effective, "{members}: {:#?}", plan.layers);
+    }
+}
+
+#[test]
+fn the_usual_filter_is_planned_without_looking_at_every_call() {
+    for (host, facts) in hosts::every() {
+        for level in Level::ALL.iter().copied() {
+            let policy = policy(level, r#""seccomp": {"allow": ["@default"]}"#);
+            let _ = build(&policy, &facts);
+            // Who has CAP_SYS_ADMIN is told what it can't do.
+            let privileged = facts.caller.uid == 0 && level < Level::UserBased;
+            assert!(privileged || !policy.seccomp.is_worked_out(), "{host} {level}");
+        }
     }
 }
