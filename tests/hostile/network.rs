@@ -67,7 +67,7 @@ pub fn attacks() -> Vec<Attack> {
             "a TCP port that isn't allowed: also by MPTCP, SMC and TCP Fast Open",
             FILTER,
             Control::Bare(BOTH),
-            |scene| tcp(scene, &["--connect", "9"]),
+            |scene| if scene.knows_ports() { tcp(scene, &["--connect", "9"]) } else { no_ports() },
         ),
         Attack::new(
             26,
@@ -75,6 +75,9 @@ pub fn attacks() -> Vec<Attack> {
             ALL,
             Control::Bare(BOTH),
             |scene| {
+                if !scene.knows_ports() {
+                    return no_ports();
+                }
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();
                 let port = listener.local_addr().unwrap().port().to_string();
                 scene.bring_program("connect");
@@ -108,6 +111,10 @@ pub fn attacks() -> Vec<Attack> {
             }
         }),
     ]
+}
+
+fn no_ports() -> Verdict {
+    Verdict::Skipped("it takes a Landlock with rules for TCP ports".into())
 }
 
 /// A server of the host's, which the attack tries to reach by everything that ends in TCP.

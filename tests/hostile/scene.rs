@@ -64,6 +64,12 @@ impl Scene {
         self.column == Self::BARE
     }
 
+    /// Whether ports can be named in what is tried: not where the kernel's Landlock doesn't know
+    /// them, as nothing is run there.
+    pub fn knows_ports(&self) -> bool {
+        self.is_bare() || crate::support::host::landlock_version() >= crate::support::host::TCP
+    }
+
     /// A path of the workspace, as text.
     pub fn path(&self, name: &str) -> String {
         self.workspace.path().join(name).to_str().unwrap().to_owned()

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::scene::{Scene, held_if};
+use crate::support::host::patience;
 use crate::support::tree::{mark, marked, nothing_is_left, nothing_stays, wait_until};
 use crate::support::{Caller, Finished, callers};
 use crate::table::{ALL, Attack, Control, Verdict};
@@ -76,10 +77,11 @@ struct Started {
 
 impl Started {
     /// Starts a command that says when it is ready.
-    fn new(scene: &Scene, limit: &str, options: &[&str], command: &[&str]) -> Self {
+    fn new(scene: &Scene, seconds: u32, options: &[&str], command: &[&str]) -> Self {
+        let limit = format!("{}s", seconds * patience());
         let said = scene.workspace.write("said", "");
         let file = std::fs::OpenOptions::new().append(true).open(&said).unwrap();
-        let options = [&["--timeout", limit], &GRACE[..], options].concat();
+        let options = [&["--timeout", &limit], &GRACE[..], options].concat();
         let mut launcher = scene.call(&options, command).command.stderr(file).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(launcher.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -116,7 +118,7 @@ fn of_command(mark: &str) -> Vec<String> {
 
 /// Freezes what a command has started, before its time is up.
 fn frozen(scene: &Scene, freezer: &Freezer) -> (Finished, String) {
-    for limit in ["1s", "5s", "30s"] {
+    for limit in [1, 5, 30] {
         let mark = mark();
         let mut run = Started::new(scene, limit, &[], &["./attack", "frozen", &mark]);
         let processes = of_command(&mark);
@@ -237,7 +239,7 @@ fn processes_that_sleep_inside_the_kernel_hold_up_no_launcher() {
     };
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&place, open).unwrap();
-    for limit in ["3s", "30s"] {
+    for limit in [3, 30] {
         let runs: Vec<_> = scenes
             .iter()
             .map(|scene| {

@@ -46,13 +46,17 @@ pub fn landlock_version() -> i64 {
     answer.max(0)
 }
 
-/// The first version of Landlock with rules for TCP ports.
-const TCP: i64 = 4;
+/// The first version of Landlock that keeps files that may only be read from being emptied: what a
+/// profile that requires the layer can be had with.
+const FILES: i64 = 3;
 
-/// Whether there is Landlock; says so if there isn't.
+/// The first version of Landlock with rules for TCP ports.
+pub const TCP: i64 = 4;
+
+/// Whether there is a Landlock that can be required; says so if there isn't.
 #[track_caller]
 pub fn has_landlock() -> bool {
-    landlock(1)
+    landlock(FILES)
 }
 
 /// Whether there is Landlock with rules for TCP ports; says so if there isn't.
@@ -79,7 +83,7 @@ pub fn enforceable<'a>(profiles: impl IntoIterator<Item = &'a str>) -> Vec<&'a s
     let mut profiles: Vec<_> = profiles.into_iter().collect();
     profiles.retain(|profile| {
         let needed = match *profile {
-            "landlock-only" | "ci-landlock" => 1,
+            "landlock-only" | "ci-landlock" => FILES,
             "network-client" => TCP,
             _ => 0,
         };
@@ -90,7 +94,7 @@ pub fn enforceable<'a>(profiles: impl IntoIterator<Item = &'a str>) -> Vec<&'a s
         can_be_had
     });
     if !left_out.is_empty() {
-        let facility = if landlock_version() == 0 { "landlock" } else { "landlock-tcp" };
+        let facility = if landlock_version() < FILES { "landlock" } else { "landlock-tcp" };
         skip(facility, &format!("not tested here: {}", left_out.join(", ")));
     }
     profiles
@@ -99,12 +103,12 @@ pub fn enforceable<'a>(profiles: impl IntoIterator<Item = &'a str>) -> Vec<&'a s
 /// How a test asks for Landlock that is about something else, in profiles that ask for it: as they do
 /// where there is any, and else as far as it can be had.
 pub fn landlock_if_any() -> &'static [&'static str] {
-    if landlock_version() > 0 { &[] } else { &["--enforcement", "landlock=best-effort"] }
+    if landlock_version() >= FILES { &[] } else { &["--enforcement", "landlock=best-effort"] }
 }
 
 /// The same for a profile of the library.
 pub fn with_landlock_if_any(profile: Profile) -> Profile {
-    if landlock_version() > 0 {
+    if landlock_version() >= FILES {
         return profile;
     }
     profile.set("enforcement.landlock", "best-effort")

@@ -18,7 +18,7 @@ pub fn program(name: &str) -> PathBuf {
     // Made beforehand where a compiler is missing, or slow: see `tests/vm`.
     if let Some(ready) = std::env::var_os("RINGFENCE_TEST_PROGRAMS") {
         let path = super::DIRECTORY.join(name);
-        std::fs::copy(PathBuf::from(ready).join(name), &path).unwrap();
+        super::copy_program(&PathBuf::from(ready).join(name), &path);
         compiled.insert(name.to_owned(), path.clone());
         return path;
     }
