@@ -1,5 +1,6 @@
 //! What is visible of the file system: absolute, normalized paths, parents before children.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use super::Policy;
@@ -106,6 +107,19 @@ pub(crate) fn is_below(path: &Path, base: &Path) -> bool {
     }
 }
 
+/// How two paths compare, which have to be absolute and normalized: as [`Path`]s do, a directory and
+/// all that is below it before what comes after. Bytes tell that too, if the one between two names
+/// comes before every other.
+#[must_use]
+fn compare(one: &Path, other: &Path) -> Ordering {
+    ranks(one).cmp(ranks(other))
+}
+
+fn ranks(path: &Path) -> impl Iterator<Item = u8> {
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    bytes.map(|byte| if *byte == b'/' { 0 } else { *byte })
+}
+
 /// What is left of `path` below `base`, nothing if they are the same; `None` if it isn't there.
 #[must_use]
 pub(crate) fn below<'p>(path: &'p Path, base: &Path) -> Option<&'p Path> {
@@ -158,7 +172,7 @@ impl Filesystem {
     #[must_use]
     pub fn untrusted_above(&self, path: &Path) -> Option<&Path> {
         let tree = |above: &Path| {
-            let found = self.untrusted.binary_search_by(|own| own.as_path().cmp(above)).ok()?;
+            let found = self.untrusted.binary_search_by(|own| compare(own, above)).ok()?;
             self.untrusted.get(found).map(PathBuf::as_path)
         };
         path.ancestors().skip(1).filter_map(tree).last()
@@ -190,7 +204,7 @@ impl Filesystem {
     /// The mount that has this target.
     #[must_use]
     pub fn mount_at(&self, target: &Path) -> Option<&Mount> {
-        let found = self.mounts.binary_search_by(|mount| mount.target.as_path().cmp(target));
+        let found = self.mounts.binary_search_by(|mount| compare(&mount.target, target));
         found.ok().and_then(|index| self.mounts.get(index))
     }
 }
@@ -201,9 +215,11 @@ mod tests {
 
     #[test]
     fn what_is_below_is_what_path_says() {
-        let paths = ["/", "/a", "/ab", "/a/b", "/a/b/c", "/b", "/a/bc"].map(Path::new);
+        let paths =
+            ["/", "/a", "/ab", "/a/b", "/a/b/c", "/b", "/a/bc", "/a-b", "/a\x01/b"].map(Path::new);
         for path in paths {
             for base in paths {
+                assert_eq!(compare(path, base), path.cmp(base), "{path:?} {base:?}");
                 let wanted = path.strip_prefix(base).ok();
                 assert_eq!(
                     below(path, base),

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 /// A field, in which the kernel writes white space and backslashes in octal.
 pub(super) fn unescaped(field: &[u8]) -> Vec<u8> {
+    if !field.contains(&b'\\') {
+        return field.to_vec();
+    }
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let [first, tail @ ..] = rest {

@@ -252,7 +252,9 @@ pub(super) fn host_path(path: &Path) -> Result<CString, Problem> {
 
 /// A path inside the sandbox, relative to its root.
 fn inner_path(path: &Path) -> Result<CString, Problem> {
-    text(path.strip_prefix("/").unwrap_or(path).as_os_str())
+    // A plan's paths are normalized: there is one slash at the start.
+    let bytes = path.as_os_str().as_bytes();
+    text(OsStr::from_bytes(bytes.strip_prefix(b"/").unwrap_or(bytes)))
 }
 
 fn place(path: &Path) -> Result<Place, Problem> {

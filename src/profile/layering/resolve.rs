@@ -254,6 +254,8 @@ impl<'l> Resolver<'l> {
             }
             hash.update(&source.text);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+        let bytes = hash.finalize();
+        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 }

@@ -97,10 +97,10 @@ fn a_saved_id_or_a_group_that_was_kept_is_found() {
     plan.expected.groups = Some(vec![7, 100]);
     let good = "Uid:\t65534\t65534\t65534\t65534\nGid:\t65534\t65534\t65534\t65534\n\
                 Groups:\t7 100 \n";
-    assert!(identity(&plan, good).is_ok());
+    assert!(identity(&plan, &Status::parse(good)).is_ok());
     let saved = good.replacen("65534\t65534\nGid", "0\t65534\nGid", 1);
     let kept = good.replace("7 100", "0 7 100");
     for bad in [saved.as_str(), kept.as_str(), ""] {
-        assert!(identity(&plan, bad).is_err(), "{bad}");
+        assert!(identity(&plan, &Status::parse(bad)).is_err(), "{bad}");
     }
 }
