@@ -109,19 +109,23 @@ struct Range {
 /// Together they are all numbers.
 fn ranges(policy: &SeccompPolicy, arch: Arch) -> Vec<(u32, u32, Treatment)> {
     let unnamed = |number| (1, Treatment::always(policy.unnamed(arch, number)));
-    let mut starts = BTreeMap::from([(0, unnamed(0))]);
+    let mut starts = vec![(0, unnamed(0))];
     for (number, call) in arch.calls() {
         let weight = if FREQUENT.contains(&call) { FREQUENT_WEIGHT } else { 1 };
         let treatment = policy.treatment(call).cloned();
-        starts.insert(number, treatment.map_or_else(|| unnamed(number), |one| (weight, one)));
-        starts.insert(number + 1, unnamed(number + 1));
+        // Calls come by ascending number: what begins here is the end of the one before, or a gap's.
+        starts.pop_if(|(start, _)| *start == number);
+        starts.push((number, treatment.map_or_else(|| unnamed(number), |one| (weight, one))));
+        starts.push((number + 1, unnamed(number + 1)));
     }
     for range in arch.x32_calls() {
         let after = range.end().checked_add(1);
-        for start in after.into_iter().chain([*range.start()]) {
-            starts.entry(start).or_insert_with(|| unnamed(start));
-        }
+        let more = after.into_iter().chain([*range.start()]);
+        starts.extend(more.map(|start| (start, unnamed(start))));
     }
+    // Of two with one start, the call's own comes first and stays.
+    starts.sort_by_key(|(start, _)| *start);
+    starts.dedup_by_key(|(start, _)| *start);
     let mut ranges: Vec<(u32, u32, Treatment)> = Vec::new();
     for (first, (weight, treatment)) in starts {
         match ranges.last_mut() {
