@@ -12,6 +12,9 @@ use syscalls::{aarch64, x86_64};
 /// behind these numbers.
 const TIME64_CALLS: RangeInclusive<u32> = 403..=423;
 
+/// As many names as there are calls, and some room.
+pub(crate) const MOST_CALLS: usize = 512;
+
 /// A processor architecture that filters can be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Arch {

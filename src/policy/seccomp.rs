@@ -27,7 +27,7 @@ pub(crate) mod reference;
 mod resolve;
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use crate::policy::arch::{self, Arch};
@@ -95,7 +95,7 @@ pub struct SeccompPolicy {
     as_stated: bool,
     /// Complete: every name of every architecture. Worked out at the first question, once for all
     /// clones.
-    calls: Arc<OnceLock<BTreeMap<&'static str, Treatment>>>,
+    calls: Arc<OnceLock<HashMap<&'static str, Treatment>>>,
     /// What somebody made of it.
     made: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
 }
@@ -174,7 +174,7 @@ impl SeccompPolicy {
         self.calls.get().is_some()
     }
 
-    fn calls(&self) -> &BTreeMap<&'static str, Treatment> {
+    fn calls(&self) -> &HashMap<&'static str, Treatment> {
         self.calls.get_or_init(|| match &self.statement {
             Some(statement) => statement.calls(),
             None => guarded_calls(self.guarded),
@@ -260,9 +260,9 @@ impl SeccompPolicy {
 
 /// Every call let through, but for what a group guards, and those of its calls whose arguments a
 /// filter can't see.
-fn guarded_calls(group: &str) -> BTreeMap<&'static str, Treatment> {
+fn guarded_calls(group: &str) -> HashMap<&'static str, Treatment> {
     let all = arch::call_names().iter();
-    let mut calls: BTreeMap<_, _> =
+    let mut calls: HashMap<_, _> =
         all.map(|call| (*call, Treatment::always(SeccompAction::Allow))).collect();
     let group = groups::find(group);
     for call in group.iter().flat_map(|group| group.calls) {

@@ -1,11 +1,11 @@
 //! From the `seccomp` section of a profile to a policy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::condition::{Condition, Test, Width};
-use super::groups::{self, ENOSYS, EPERM, Guard, Use};
+use super::groups::{self, ENOSYS, EPERM, Group, Guard, Use};
 use super::{DEFAULT_GROUP, Rule, SeccompPolicy, Treatment};
-use crate::policy::arch;
+use crate::policy::arch::{self, Arch};
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::model::{ArgumentRule, Seccomp, SeccompRule};
 use crate::profile::source::{Origin, Spanned};
@@ -66,21 +66,71 @@ impl Statement {
     }
 
     /// The treatment of every call.
-    pub(super) fn calls(&self) -> BTreeMap<&'static str, Treatment> {
-        let (allow, deny) = (Selection::of(&self.allow), Selection::of(&self.deny));
-        let guards = guards(&allow, &deny);
-        let wanted = Wanted { allow, deny, rules: &self.rules, guards, default: self.default };
-        arch::call_names().iter().map(|call| (*call, wanted.treatment(call))).collect()
+    pub(super) fn calls(&self) -> HashMap<&'static str, Treatment> {
+        let wanted = Wanted { said: self.said(), rules: &self.rules, default: self.default };
+        let mut calls = HashMap::with_capacity(arch::MOST_CALLS);
+        for (_, call) in Arch::ALL.into_iter().flat_map(Arch::calls) {
+            calls.entry(call).or_insert_with(|| wanted.treatment(call));
+        }
+        calls
     }
+
+    /// What the lists say of each call that they, or groups, have to do with.
+    fn said(&self) -> HashMap<&'static str, Said> {
+        let (allow, deny) = (Selection::of(&self.allow), Selection::of(&self.deny));
+        let mut said: HashMap<&'static str, Said> = HashMap::with_capacity(arch::MOST_CALLS);
+        for call in &allow.calls {
+            said.entry(call).or_default().allowed = true;
+        }
+        for call in &deny.calls {
+            said.entry(call).or_default().denied = true;
+        }
+        for group in allow.members() {
+            for call in group.calls {
+                said.entry(call).or_default().allowed_in_group = true;
+            }
+            for part in group.parts {
+                said.entry(part.call).or_default().allowed_parts.push(part);
+            }
+        }
+        for group in deny.members() {
+            for call in group.calls {
+                said.entry(call).or_default().denied_in_group = true;
+            }
+            for part in group.parts {
+                said.entry(part.call).or_default().denied_parts.push(part);
+            }
+        }
+        let lifted = |name| allow.groups.contains(name) && !deny.groups.contains(name);
+        for group in groups::all().filter(|group| !lifted(group.name)) {
+            for guard in group.guards {
+                said.entry(guard.what.call).or_default().guards.push(guard);
+            }
+        }
+        said
+    }
+}
+
+/// What `allow` and `deny` say of one call.
+#[derive(Default)]
+struct Said {
+    /// By its own name.
+    allowed: bool,
+    denied: bool,
+    /// By groups that have it as a whole.
+    allowed_in_group: bool,
+    denied_in_group: bool,
+    /// By groups that have it in part.
+    allowed_parts: Vec<&'static Use>,
+    denied_parts: Vec<&'static Use>,
+    /// Of groups that are not allowed.
+    guards: Vec<&'static Guard>,
 }
 
 /// What a section says, with its names looked up.
 struct Wanted<'a> {
-    allow: Selection,
-    deny: Selection,
+    said: HashMap<&'static str, Said>,
     rules: &'a [(&'static str, Rule)],
-    /// Of groups that are not allowed.
-    guards: Vec<&'static Guard>,
     default: SeccompAction,
 }
 
@@ -105,22 +155,21 @@ impl Wanted<'_> {
     fn by_lists(&self, call: &'static str) -> Treatment {
         let opaque = groups::OPAQUE_CALLS.contains(&call);
         let refusal = SeccompAction::Errno(if opaque { ENOSYS } else { EPERM });
-        let named = self.allow.calls.contains(call);
-        if self.deny.calls.contains(call) || (!named && self.deny.grouped.contains(call)) {
+        let otherwise = if opaque { refusal } else { self.default };
+        let Some(said) = self.said.get(call) else { return Treatment::always(otherwise) };
+        if said.denied || (!said.allowed && said.denied_in_group) {
             return Treatment::always(refusal);
         }
-        let guards = self.guards.iter().filter(|guard| guard.what.call == call);
-        let guards = guards.copied().map(Rule::from);
-        if named {
+        let guards = said.guards.iter().copied().map(Rule::from);
+        if said.allowed {
             return Treatment { rules: guards.collect(), otherwise: SeccompAction::Allow };
         }
-        let mut rules: Vec<Rule> = self.deny.parts(call, refusal).collect();
+        let mut rules: Vec<Rule> = parts(&said.denied_parts, refusal).collect();
         rules.extend(guards);
-        if self.allow.grouped.contains(call) {
+        if said.allowed_in_group {
             return Treatment { rules, otherwise: SeccompAction::Allow };
         }
-        rules.extend(self.allow.parts(call, SeccompAction::Allow));
-        let otherwise = if opaque { refusal } else { self.default };
+        rules.extend(parts(&said.allowed_parts, SeccompAction::Allow));
         if otherwise.passes() || rules.iter().any(|rule| rule.action.passes()) {
             Treatment { rules, otherwise }
         } else {
@@ -129,10 +178,9 @@ impl Wanted<'_> {
     }
 }
 
-/// The guards of all groups that are not allowed.
-fn guards(allow: &Selection, deny: &Selection) -> Vec<&'static Guard> {
-    let lifted = |name| allow.groups.contains(name) && !deny.groups.contains(name);
-    groups::all().filter(|group| !lifted(group.name)).flat_map(|group| group.guards).collect()
+/// A rule for each of these uses of a call.
+fn parts(parts: &[&'static Use], action: SeccompAction) -> impl Iterator<Item = Rule> {
+    parts.iter().map(move |part| Rule { conditions: part.conditions.to_vec(), action })
 }
 
 /// Just before exec, the launcher asks the kernel which seccomp mode it is in, with the filter in
@@ -145,18 +193,14 @@ fn read_mode_back() -> Rule {
 /// The calls and groups of `allow` or `deny`.
 struct Selection {
     /// Calls by their own name.
-    calls: BTreeSet<&'static str>,
+    calls: Vec<&'static str>,
     /// Groups by name, and all that they include.
     groups: BTreeSet<&'static str>,
-    /// Calls that the groups have as a whole.
-    grouped: BTreeSet<&'static str>,
-    /// Calls that the groups have in part.
-    parts: Vec<&'static Use>,
 }
 
 impl Selection {
     fn of(names: &[String]) -> Self {
-        let mut calls = BTreeSet::new();
+        let mut calls = Vec::new();
         let mut chosen = BTreeSet::new();
         for name in names {
             match groups::find(name) {
@@ -164,16 +208,11 @@ impl Selection {
                 None => calls.extend(arch::canonical_name(name)),
             }
         }
-        let members = || groups::all().filter(|group| chosen.contains(group.name));
-        let grouped = members().flat_map(|group| group.calls).copied().collect();
-        let parts = members().flat_map(|group| group.parts).collect();
-        Self { calls, groups: chosen, grouped, parts }
+        Self { calls, groups: chosen }
     }
 
-    /// A rule for each use of a call that the groups have of it.
-    fn parts(&self, call: &str, action: SeccompAction) -> impl Iterator<Item = Rule> {
-        let parts = self.parts.iter().filter(move |part| part.call == call);
-        parts.map(move |part| Rule { conditions: part.conditions.to_vec(), action })
+    fn members(&self) -> impl Iterator<Item = &'static Group> {
+        groups::all().filter(|group| self.groups.contains(group.name))
     }
 }
 
