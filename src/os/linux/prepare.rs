@@ -252,9 +252,10 @@ pub(super) fn host_path(path: &Path) -> Result<CString, Problem> {
 
 /// A path inside the sandbox, relative to its root.
 fn inner_path(path: &Path) -> Result<CString, Problem> {
-    // A plan's paths are normalized: there is one slash at the start.
     let bytes = path.as_os_str().as_bytes();
-    text(OsStr::from_bytes(bytes.strip_prefix(b"/").unwrap_or(bytes)))
+    // Never absolute, however many slashes there were.
+    let start = bytes.iter().take_while(|byte| **byte == b'/').count();
+    text(OsStr::from_bytes(bytes.get(start..).unwrap_or_default()))
 }
 
 fn place(path: &Path) -> Result<Place, Problem> {
